@@ -1,0 +1,45 @@
+/**
+ * Runs as the first process of the job's new namespaces and becomes job-init. A fixed text: every
+ * name reaches it as an argument. What it does is what CRIU needs to find (NOTES of the project,
+ * criu/mount.c, criu/files.c): a /proc of its own namespace, descriptors 0, 1 and 2 opened inside
+ * the job's own mount namespace, none above, and no memory-backed images of other moves mounted.
+ *
+ * $1 cgroup.procs file, $2 log file, $3 hostname, $4 directory of moves, $5 working directory,
+ * $6 job-init, rest: program and arguments.
+ */
+export const launchScript = `set -eu
+procs=$1 log=$2 host=$3 moves=$4 cwd=$5
+shift 5
+echo 0 > "$procs"
+while read -r _ path _; do
+  case "$path" in "$moves"/*) umount -l "$path" ;; esac
+done < /proc/self/mounts
+umount -l /proc
+mount -t proc -o nosuid,nodev,noexec proc /proc
+echo "$host" > /proc/sys/kernel/hostname
+cd "$cwd"
+exec < /dev/null >> "$log" 2>&1
+exec "$@"
+`;
+
+/** The same for a job with a root file system of its own: $6 is that directory. */
+export const launchScriptRootfs = `set -eu
+procs=$1 log=$2 host=$3 cwd=$5 root=$6
+shift 6
+echo 0 > "$procs"
+mount --rbind "$root" "$root"
+mkdir -p "$root/proc" "$root/dev" "$root/sys" "$root\${log%/*}"
+mount --rbind /dev "$root/dev"
+mount --rbind /sys "$root/sys"
+touch "$root$log"
+cd "$root"
+mkdir -p .migrate-old
+pivot_root . .migrate-old
+mount -t proc -o nosuid,nodev,noexec proc /proc
+umount -l /.migrate-old
+rmdir /.migrate-old
+echo "$host" > /proc/sys/kernel/hostname
+cd "$cwd"
+exec < /dev/null >> "$log" 2>&1
+exec "$@"
+`;

@@ -1,0 +1,162 @@
+import { chmod, mkdir, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { MigrateError } from '../base/errors.ts';
+import { isoNow, poll } from '../host/clock.ts';
+import { makePrivateDirectory, readIfPresent } from '../host/files.ts';
+import { childrenOf, executableOf, readProcess } from '../host/proc.ts';
+import { type Spawned, spawnProgram } from '../host/spawn.ts';
+import { jobInitBase64, jobInitSha256 } from './init/program.ts';
+import { launchScript, launchScriptRootfs } from './launch-script.ts';
+import { logPathOf, paths } from './paths.ts';
+import type { JobSpec, StoredJob } from './record.ts';
+
+/** A program that cannot be started says so at once; one that takes longer to exec is on slow storage. */
+const startTimeoutMs = 10_000;
+const pollStepMs = 5;
+
+export interface LaunchPlace {
+  readonly cgroup: string;
+  readonly hostname: string;
+  readonly cwd: string;
+  /** l2: the path of the network namespace to start in. */
+  readonly netns?: string;
+}
+
+/**
+ * Starts the job's program in PID, mount, IPC and UTS namespaces of its own, in `place.cgroup`.
+ * Resolves once the program itself runs; JOB_START_FAILED with its last words when it does not.
+ */
+export async function launchJob(
+  spec: JobSpec,
+  place: LaunchPlace,
+): Promise<Pick<StoredJob, 'initPid' | 'initStartTime' | 'createdAt' | 'logPath'>> {
+  const logPath = logPathOf(spec.name);
+  await makePrivateDirectory(paths.logs);
+  await writeFile(logPath, '', { flag: 'a', mode: 0o600 });
+  const init = await installJobInit(spec.rootfs ?? '');
+  const launcher = spawnProgram('unshare', launchArguments(spec, place, init, logPath), {
+    stdio: 'stderr',
+    detached: true,
+    env: jobEnvironment(spec),
+  });
+  const words = collect(launcher);
+  const initPid = await started(launcher, init, logPath, words);
+  launcher.unref();
+  const stat = await readProcess(initPid);
+  if (stat === undefined) throw await startFailure(logPath, words());
+  return { initPid, initStartTime: stat.startTime, createdAt: isoNow(), logPath };
+}
+
+/** Puts job-init where every host has it: its mapping is compared by path and size at a restore. */
+export async function installJobInit(root: string): Promise<string> {
+  const directory = join(root, paths.lib);
+  const inside = join(paths.lib, `job-init-${jobInitSha256.slice(0, 16)}`);
+  const path = join(root, inside);
+  if ((await readIfPresent(path)) !== undefined) return inside;
+  await makePrivateDirectory(join(root, paths.run));
+  // Jobs of ordinary users execute the file, so its directories let them pass.
+  await mkdir(directory, { recursive: true, mode: 0o755 });
+  await chmod(join(root, paths.run), 0o711);
+  const temporary = `${path}.${process.pid}`;
+  await writeFile(temporary, Buffer.from(jobInitBase64, 'base64'), { mode: 0o755 });
+  await rename(temporary, path);
+  return inside;
+}
+
+function launchArguments(
+  spec: JobSpec,
+  place: LaunchPlace,
+  init: string,
+  logPath: string,
+): string[] {
+  const script = spec.rootfs === undefined ? launchScript : launchScriptRootfs;
+  const program =
+    spec.user === undefined
+      ? ['/usr/bin/env', '--']
+      : [
+          '/usr/bin/setpriv',
+          `--reuid=${spec.user}`,
+          `--regid=${spec.user}`,
+          '--init-groups',
+          '--inh-caps=-all',
+          '--',
+        ];
+  return [
+    ...['--mount', '--pid', '--ipc', '--uts', '--fork', '--propagation', 'private'],
+    ...(place.netns === undefined ? [] : [`--net=${place.netns}`]),
+    ...['--', 'sh', '-c', script, 'migrate-launch'],
+    ...[join(place.cgroup, 'cgroup.procs'), logPath, place.hostname, paths.moves, place.cwd],
+    ...(spec.rootfs === undefined ? [] : [spec.rootfs]),
+    init,
+    ...program,
+    ...spec.command,
+  ];
+}
+
+/** What a login would set, and nothing of the administrator's own environment. */
+function jobEnvironment(spec: JobSpec): Record<string, string> {
+  const { PATH, LANG, TZ } = process.env;
+  return {
+    PATH: PATH ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    ...(LANG === undefined ? {} : { LANG }),
+    ...(TZ === undefined ? {} : { TZ }),
+    USER: spec.user ?? 'root',
+    HOME: spec.user === undefined ? '/root' : `/home/${spec.user}`,
+    MIGRATE_JOB: spec.name,
+  };
+}
+
+/** The pid of job-init once its child has become the program; throws when either ended first. */
+async function started(
+  launcher: Spawned,
+  init: string,
+  logPath: string,
+  words: () => string,
+): Promise<number> {
+  let initPid: number | undefined;
+  let over = false;
+  void launcher.ended.then(() => {
+    over = true;
+  });
+  const ready = await poll(
+    async () => {
+      if (over) return true;
+      [initPid] = await childrenOf(launcher.pid ?? 0);
+      if (initPid === undefined || (await executableOf(initPid))?.endsWith(init) !== true) {
+        return false;
+      }
+      const [first] = await childrenOf(initPid);
+      const program = first === undefined ? undefined : await executableOf(first);
+      return program !== undefined && !startersOf(init).some((name) => program.endsWith(name));
+    },
+    startTimeoutMs,
+    pollStepMs,
+  );
+  if (over || !ready || initPid === undefined) {
+    launcher.kill('SIGKILL');
+    throw await startFailure(logPath, words());
+  }
+  return initPid;
+}
+
+/** Programs that stand before the job's own in the chain of execs. */
+function startersOf(init: string): string[] {
+  return [init, '/env', '/setpriv', '/dash', '/sh'];
+}
+
+async function startFailure(logPath: string, words: string): Promise<MigrateError> {
+  const log = (await readIfPresent(logPath)) ?? '';
+  const line = (words.trim() || log.trim()).split('\n').at(-1) ?? '';
+  return new MigrateError('JOB_START_FAILED', `the program did not start: ${line || 'it ended'}`, {
+    side: 'local',
+    logs: [logPath],
+  });
+}
+
+function collect(launcher: Spawned): () => string {
+  let text = '';
+  launcher.stderr?.on('data', (chunk: Buffer) => {
+    text = (text + chunk.toString()).slice(-2_000);
+  });
+  return () => text;
+}

@@ -1,0 +1,27 @@
+/** Where the toolkit keeps things on a host. Everything under /run is gone after a reboot, as the jobs are. */
+export const paths = {
+  run: '/run/migrate',
+  jobs: '/run/migrate/jobs',
+  lib: '/run/migrate/lib',
+  moves: '/run/migrate/moves',
+  locks: '/run/migrate/locks',
+  logs: '/var/log/migrate',
+  journal: '/var/lib/migrate/journal',
+} as const;
+
+/** The cgroup that all jobs of a host lie in, below the root of cgroup v2. */
+export const cgroupParentName = 'migrate';
+
+/** The log of a job has the same path on every host, because the job holds it open. */
+export function logPathOf(name: string): string {
+  return `${paths.logs}/${name}.log`;
+}
+
+export function recordPathOf(name: string): string {
+  return `${paths.jobs}/${name}.json`;
+}
+
+/** A named network namespace as ip-netns(8) keeps it. */
+export function netnsNameOf(name: string): string {
+  return `migrate-${name}`;
+}

@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import { MigrateError } from '../base/errors.ts';
+
+const text = z.string().max(4096);
+
+/** `ADDR/LEN`, IPv4 or IPv6. */
+const interfaceAddress = z.union([z.cidrv4(), z.cidrv6()]);
+const deviceName = z.string().regex(/^[A-Za-z0-9_.:@-]{1,15}$/);
+
+/** A job's name also names files and cgroups, so it is kept to what all of them allow. */
+export const jobName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/,
+    'a name has letters, digits, _ . - and no leading dash',
+  );
+
+/** What a person asks for with `migrate run`. */
+export const jobSpecSchema = z.strictObject({
+  name: jobName,
+  kind: z.enum(['l3', 'l2']),
+  ip: z.array(interfaceAddress).min(1).max(8),
+  dev: deviceName.optional(),
+  bridge: deviceName.optional(),
+  gateway: z.union([z.ipv4(), z.ipv6()]).optional(),
+  rootfs: text.regex(/^\//).optional(),
+  user: z
+    .string()
+    .regex(/^[A-Za-z0-9_][A-Za-z0-9_-]{0,31}$/)
+    .optional(),
+  command: z.array(text).min(1).max(1024),
+});
+
+/** A job on this host: the spec and what its launch or restore made of it. */
+export const jobRecordSchema = jobSpecSchema.extend({
+  cwd: text,
+  hostname: z.string().max(64),
+  /** The first process of its PID namespace, as this host numbers it. */
+  initPid: z.number().int().positive(),
+  /** Clock ticks since boot at which that process began; guards against a reused pid. */
+  initStartTime: z.number().int().nonnegative(),
+  cgroup: text,
+  createdAt: z.string(),
+  logPath: text,
+  /** l3: the addresses that stand for 127.0.0.1 and ::1. */
+  loopback: z.strictObject({ v4: z.ipv4(), v6: z.ipv6() }).optional(),
+  /** l2: the path of its network namespace, and the host's end of its veth. */
+  netns: text.optional(),
+  hostEnd: deviceName.optional(),
+  /** How often it has moved; a bundle with a lower epoch is a replay. */
+  epoch: z.number().int().nonnegative(),
+});
+
+export type JobSpec = z.infer<typeof jobSpecSchema>;
+export type StoredJob = z.infer<typeof jobRecordSchema>;
+export type JobState = 'running' | 'moving' | 'frozen' | 'ended';
+export type JobRecord = StoredJob & { readonly state: JobState };
+
+/** A spec that passed every check, or USAGE with the first thing that is wrong. */
+export function parseJobSpec(value: unknown): JobSpec {
+  const parsed = jobSpecSchema.safeParse(value);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const where = issue?.path.join('.') || 'job';
+    throw new MigrateError('USAGE', `${where}: ${issue?.message ?? 'is wrong'}`);
+  }
+  const spec = parsed.data;
+  if (spec.kind === 'l2' && spec.bridge === undefined) {
+    throw new MigrateError('USAGE', 'an l2 job needs --bridge, the bridge that it hangs on');
+  }
+  return spec;
+}

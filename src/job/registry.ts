@@ -1,0 +1,62 @@
+import { readdir, rm } from 'node:fs/promises';
+import { MigrateError } from '../base/errors.ts';
+import { isFrozen } from '../host/cgroup.ts';
+import { makePrivateDirectory, readIfPresent, writeDurably } from '../host/files.ts';
+import { readProcess } from '../host/proc.ts';
+import { isLocked } from './lock.ts';
+import { paths, recordPathOf } from './paths.ts';
+import { type JobRecord, type JobState, jobRecordSchema, type StoredJob } from './record.ts';
+
+/** The jobs of this host, by name; those that have ended are listed until `migrate rm`. */
+export async function listJobs(): Promise<JobRecord[]> {
+  const names = await readdir(paths.jobs).catch(() => []);
+  const jobs: JobRecord[] = [];
+  for (const name of names.filter((file) => file.endsWith('.json')).sort()) {
+    const job = await readJob(name.slice(0, -'.json'.length));
+    if (job !== undefined) jobs.push(job);
+  }
+  return jobs;
+}
+
+/** One job, or NO_SUCH_JOB. */
+export async function findJob(name: string): Promise<JobRecord> {
+  const job = await readJob(name);
+  if (job !== undefined) return job;
+  throw new MigrateError('NO_SUCH_JOB', `no job ${name} on this host`, {
+    hint: '`migrate ls` lists the jobs of this host',
+  });
+}
+
+export async function readJob(name: string): Promise<JobRecord | undefined> {
+  if (name.includes('/')) return undefined;
+  const text = await readIfPresent(recordPathOf(name));
+  if (text === undefined) return undefined;
+  const parsed = jobRecordSchema.safeParse(JSON.parse(text));
+  if (!parsed.success) {
+    throw new MigrateError('INTERNAL', `${recordPathOf(name)}: ${parsed.error.message}`);
+  }
+  return { ...parsed.data, state: await stateOf(parsed.data) };
+}
+
+export async function saveJob(job: StoredJob): Promise<void> {
+  await makePrivateDirectory(paths.jobs);
+  const { name } = job;
+  await writeDurably(recordPathOf(name), `${JSON.stringify(jobRecordSchema.parse(strip(job)))}\n`);
+}
+
+export async function forgetJob(name: string): Promise<void> {
+  await rm(recordPathOf(name), { force: true });
+}
+
+/** `state` is computed at each reading, so it is never stored. */
+function strip(job: StoredJob): StoredJob {
+  const { state: _state, ...stored } = job as JobRecord;
+  return stored;
+}
+
+async function stateOf(job: StoredJob): Promise<JobState> {
+  const init = await readProcess(job.initPid);
+  if (init === undefined || init.startTime !== job.initStartTime) return 'ended';
+  if (await isLocked(job.name)) return 'moving';
+  return (await isFrozen(job.cgroup)) ? 'frozen' : 'running';
+}
