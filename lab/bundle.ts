@@ -1,0 +1,26 @@
+import { rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { say } from './errors.ts';
+import { CHECKOUT, pathsOf } from './paths.ts';
+import { run } from './run.ts';
+
+/** Makes the one-file `migrate` that this checkout stands for, where the lab's hosts find it. */
+export async function refreshBundle(lab: string): Promise<void> {
+  const script = join(CHECKOUT, 'scripts/bundle.ts');
+  const there = await stat(script).then(
+    () => true,
+    () => false,
+  );
+  if (!there) return say('this checkout has no scripts/bundle.ts yet: hosts come without migrate');
+  const place = join(pathsOf(lab).bundle, 'migrate.cjs');
+  const aside = join(pathsOf(lab).bundle, 'migrate.new.cjs');
+  try {
+    const argv = ['npx', '--no-install', 'tsx', script, aside] as const;
+    await run(argv, { cwd: CHECKOUT, timeoutMs: BUNDLE_TIMEOUT_MS });
+    await rename(aside, place);
+  } finally {
+    await rm(aside, { force: true });
+  }
+}
+
+const BUNDLE_TIMEOUT_MS = 120_000;

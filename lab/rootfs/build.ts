@@ -1,0 +1,114 @@
+import { chmod, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { say } from '../errors.ts';
+import { withLock } from '../lock.ts';
+import { ensureTools, ROOTFS_TOOLS } from '../machine/tools.ts';
+import { CACHE_DIR, LOCK_DIR } from '../paths.ts';
+import { run } from '../run.ts';
+import { aptOptions, findMirrors, type Mirrors } from './mirror.ts';
+import { recipe, recipeHash } from './recipe.ts';
+
+/** The cached root file system all hosts stand on; made on first use. */
+export async function ensureRootfs(): Promise<string> {
+  const place = join(CACHE_DIR, `rootfs-${recipeHash()}`);
+  if (await exists(place)) return place;
+  return withLock(join(LOCK_DIR, '.rootfs.lock'), async () => {
+    if (!(await exists(place))) await build(place);
+    return place;
+  });
+}
+
+const BUILD_TIMEOUT_MS = 900_000;
+
+/** Everything happens in a directory aside, so that the cache never shows half of it. */
+async function build(place: string): Promise<void> {
+  const started = Date.now();
+  await ensureTools(ROOTFS_TOOLS);
+  await mkdir(CACHE_DIR, { recursive: true });
+  const aside = await mkdtemp(join(CACHE_DIR, 'building-'));
+  try {
+    say(`building the Debian root file system (once, about a minute) in ${place}`);
+    const root = join(aside, 'root');
+    await bootstrap(root, aside);
+    await dress(root);
+    await rename(root, place);
+  } finally {
+    await rm(aside, { recursive: true, force: true });
+  }
+  say(`built it in ${Math.round((Date.now() - started) / 1000)} s`);
+}
+
+async function bootstrap(root: string, aside: string): Promise<void> {
+  const mirrors = await findMirrors();
+  const newerSources = join(aside, 'newer.list');
+  const newerPin = join(aside, 'newer.pref');
+  await writeFile(newerSources, `deb ${mirrors.main} ${recipe.newerSuite} main\n`);
+  // Below what is installed: only what is asked for from the newer suite comes from there.
+  const pin = ['Package: *', `Pin: release a=${recipe.newerSuite}`, 'Pin-Priority: 50', ''];
+  await writeFile(newerPin, pin.join('\n'));
+  const install = ['apt-get install --yes --no-install-recommends', '-t', recipe.newerSuite];
+  const hooks = [
+    `upload ${newerSources} /etc/apt/sources.list.d/newer.list`,
+    `upload ${newerPin} /etc/apt/preferences.d/newer`,
+    'chroot "$1" apt-get update',
+    `chroot "$1" ${[...install, ...recipe.newerPackages].join(' ')}`,
+  ];
+  const args = [
+    ...['--mode=root', '--variant=minbase', '--format=directory', '--quiet'],
+    ...(await aptOptions()).map((option) => `--aptopt=${option}`),
+    '--aptopt=APT::Install-Recommends "false";',
+    ...recipe.unwanted.map((pattern) => `--dpkgopt=path-exclude=${pattern}`),
+    '--dpkgopt=force-unsafe-io',
+    `--include=${recipe.packages.join(',')}`,
+    ...hooks.map((hook) => `--customize-hook=${hook}`),
+    ...[recipe.suite, root, '-'],
+  ];
+  const input = sources(mirrors);
+  await run(['mmdebstrap', ...args], { input, timeoutMs: BUILD_TIMEOUT_MS });
+}
+
+function sources(mirrors: Mirrors): string {
+  const lines = [`deb ${mirrors.main} ${recipe.suite} main`];
+  lines.push(`deb ${mirrors.main} ${recipe.suite}-updates main`);
+  if (mirrors.security) lines.push(`deb ${mirrors.security} ${recipe.suite}-security main`);
+  return `${lines.join('\n')}\n`;
+}
+
+/** What the packages do not bring: users, files, directories, and no secrets. */
+async function dress(root: string): Promise<void> {
+  for (const user of recipe.users) {
+    const { name, uid } = user;
+    const account = ['--create-home', '--shell', '/bin/bash', '--password', '*'];
+    await run(['chroot', root, 'useradd', ...account, '--uid', String(uid), name]);
+  }
+  for (const directory of recipe.directories) {
+    await mkdir(join(root, directory), { recursive: true });
+  }
+  await chmod(join(root, 'shared'), WORLD_WRITABLE);
+  await chmod(join(root, 'root/.ssh'), PRIVATE);
+  for (const [path, content] of Object.entries(recipe.files)) {
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await writeFile(join(root, path), content);
+    if (content.startsWith('#!')) await chmod(join(root, path), EXECUTABLE);
+  }
+  for (const kind of ['rsa', 'ecdsa', 'ed25519']) {
+    const key = join(root, `etc/ssh/ssh_host_${kind}_key`);
+    await rm(key, { force: true });
+    await rm(`${key}.pub`, { force: true });
+  }
+  // A container tool's mark, an empty machine id: each host is a machine of its own.
+  await rm(join(root, '.dockerenv'), { force: true });
+  await rm(join(root, 'etc/resolv.conf'), { force: true });
+  await writeFile(join(root, 'etc/machine-id'), '');
+}
+
+const WORLD_WRITABLE = 0o1777;
+const PRIVATE = 0o700;
+const EXECUTABLE = 0o755;
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
