@@ -1,0 +1,56 @@
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { asMigrateError, MigrateError } from '../base/errors.ts';
+import { readTar, type TarFile, type TarFileSink, type TarSectionSink } from './tar.ts';
+
+/**
+ * Writes the files of a tar section into `directory` as they arrive: new ones only, mode 0600.
+ * The directory must exist, belong to us and be closed to everybody else; it stays the same one
+ * even if its path is changed meanwhile. What was written when the bundle turns out bad stays
+ * there: remove the directory. Throws BUNDLE_UNSAFE for the content, TRANSFER_FAILED for the disk.
+ */
+export async function extractTarTo(directory: string): Promise<TarSectionSink> {
+  const root = await openPrivateDirectory(directory);
+  const sink = readTar((file) => createFile(root, file));
+  return {
+    files: sink.files,
+    write: (bytes) => sink.write(bytes),
+    async end() {
+      await sink.end();
+      await root.close();
+    },
+    async abort(error) {
+      await sink.abort?.(error);
+      await root.close();
+    },
+  };
+}
+
+async function openPrivateDirectory(directory: string): Promise<FileHandle> {
+  const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+  const root = await open(directory, flags).catch(diskError);
+  const found = await root.stat();
+  if ((found.mode & 0o077) === 0 && found.uid === process.geteuid?.()) return root;
+  await root.close();
+  throw new MigrateError('TRANSFER_FAILED', `${directory} must be ours alone, with mode 0700`);
+}
+
+async function createFile(root: FileHandle, file: TarFile): Promise<TarFileSink> {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  // Through the open directory, so that nothing on the way to it can be swapped.
+  const handle = await open(`/proc/self/fd/${root.fd}/${file.name}`, flags, 0o600).catch(diskError);
+  return {
+    async write(bytes) {
+      for (let written = 0; written < bytes.length; ) {
+        const result = await handle.write(bytes, written).catch(diskError);
+        written += result.bytesWritten;
+      }
+    },
+    end: () => handle.close().catch(diskError),
+    abort: () => handle.close(),
+  };
+}
+
+function diskError(error: unknown): never {
+  throw asMigrateError(error, 'TRANSFER_FAILED');
+}

@@ -1,0 +1,32 @@
+export { type BundleFile, createBundleFile, readBundleFile } from './bundle-file.ts';
+export { extractTarTo } from './extract.ts';
+export { bundleVersion } from './frames.ts';
+export { bundleLimits } from './limits.ts';
+export { assertFilesMatch, assertManifestLatest, type Manifest } from './manifest.ts';
+export { assertManifestV1, criuOptions, type ManifestV1, manifestSchemaV1 } from './manifest-v1.ts';
+export { type FileToPack, type PackedSection, packDirectory, packFiles } from './pack.ts';
+export {
+  type BundleContent,
+  type BundleHandlers,
+  type BundleSection,
+  type ReadOptions,
+  readBundle,
+  type SectionSink,
+} from './reader.ts';
+export { discardSection, type KeptSection, keepSection } from './section-sinks.ts';
+export {
+  type SectionDigest,
+  type SectionKind,
+  type SectionName,
+  sectionKinds,
+  sectionNames,
+} from './sections.ts';
+export type { ByteSink } from './sink.ts';
+export { listTar, type TarFile, type TarSectionSink } from './tar.ts';
+export {
+  type BundleBegin,
+  type BundleSummary,
+  type BundleWriter,
+  createBundleWriter,
+  type SectionWriter,
+} from './writer.ts';
