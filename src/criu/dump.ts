@@ -1,0 +1,64 @@
+import { join } from 'node:path';
+import { criuError } from './log.ts';
+import { type CriuProcess, type CriuStart, startCriu } from './process.ts';
+
+export interface DumpOptions {
+  /** The first process of the job, as this host numbers it. */
+  readonly pid: number;
+  readonly images: string;
+  readonly work: string;
+  readonly cgroup: string;
+  /** l2: the inode of its network namespace, which is rebuilt by us, not by CRIU. */
+  readonly netnsInode?: number;
+  /** Seconds CRIU may take to collect the tasks (criu(8), --timeout). */
+  readonly timeoutSeconds: number;
+  readonly recover?: NonNullable<CriuStart['recover']>;
+}
+
+/** The key under which the image names the network namespace that we make on the target. */
+export const netnsKey = 'job-netns';
+
+/** Starts a dump that waits in its pre-dump hook: everything up to there costs no frozen time. */
+export function startDump(options: DumpOptions): Promise<CriuProcess> {
+  const log = join(options.work, 'dump.log');
+  return startCriu({
+    directory: options.work,
+    cgroup: options.cgroup,
+    inCgroup: false,
+    args: dumpArguments(options),
+    ...(options.recover === undefined ? {} : { recover: options.recover }),
+    failure: (status) => criuError('DUMP_FAILED', log, status),
+  });
+}
+
+function dumpArguments(options: DumpOptions): string[] {
+  return [
+    'dump',
+    '--no-default-config',
+    ...['--tree', String(options.pid)],
+    ...['--images-dir', options.images],
+    ...['--work-dir', options.work],
+    ...['--log-file', 'dump.log', '-v2'],
+    ...['--timeout', String(options.timeoutSeconds)],
+    ...['--freeze-cgroup', options.cgroup],
+    ...commonArguments,
+    ...(options.netnsInode === undefined
+      ? []
+      : ['--external', `net[${options.netnsInode}]:${netnsKey}`]),
+    '--skip-in-flight',
+    '--link-remap',
+    ...['--ghost-limit', '64M'],
+  ];
+}
+
+/**
+ * What dump and restore must agree on. The lock is ours, one for all connections; the cgroup is
+ * ours; every mount that the job shares with its host is bound again from the target's.
+ */
+export const commonArguments = [
+  '--tcp-established',
+  ...['--network-lock', 'skip'],
+  '--manage-cgroups=ignore',
+  ...['--external', 'mnt[]:ms'],
+  '--file-locks',
+];

@@ -1,0 +1,110 @@
+import { chmod, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { MigrateError } from '../base/errors.ts';
+import { type Spawned, spawnProgram } from '../host/spawn.ts';
+import { type HookMoment, hookScript } from './hook-script.ts';
+
+/** A running criu whose hooks wait for us. */
+export interface CriuProcess {
+  /** Resolves when the hook of that moment runs; rejects with `failure()` when criu ends before. */
+  reached(moment: HookMoment): Promise<void>;
+  /** Answers the hook that waits. */
+  answer(word: 'go' | 'kill' | 'abort'): void;
+  /** Exit status. */
+  readonly ended: Promise<number>;
+}
+
+export interface CriuStart {
+  /** A private directory for the hook script. */
+  readonly directory: string;
+  /** The job's cgroup, which the hook freezes or kills. */
+  readonly cgroup: string;
+  /** Start inside that cgroup, so that what is restored lies in it. */
+  readonly inCgroup: boolean;
+  readonly args: readonly string[];
+  /** A file that criu inherits as descriptor 4. */
+  readonly inherit?: string;
+  /** How `migrate recover` is started if we die while the job is frozen. */
+  readonly recover?: { readonly node: string; readonly program: string; readonly job: string };
+  /** Reads the log and says why criu ended. */
+  failure(status: number): Promise<MigrateError>;
+}
+
+/**
+ * Starts criu in a session of its own, with an OOM score that makes the kernel look elsewhere:
+ * what ends us must not end it, because its hooks are what puts the job back.
+ */
+export async function startCriu(start: CriuStart): Promise<CriuProcess> {
+  const hook = join(start.directory, 'hook');
+  await writeFile(hook, hookScript, { mode: 0o700 });
+  await chmod(hook, 0o700);
+  const child = spawnProgram(
+    'sh',
+    [
+      '-c',
+      enterScript,
+      'criu-start',
+      start.inCgroup ? join(start.cgroup, 'cgroup.procs') : '/dev/null',
+      start.inherit ?? '/dev/null',
+      'criu',
+      ...start.args,
+      '--action-script',
+      hook,
+    ],
+    { stdio: 'stderr', channel: true, detached: true, env: hookEnvironment(start) },
+  );
+  child.stderr?.resume();
+  return follow(child, start);
+}
+
+/** Joins the cgroup before criu starts; the OOM score needs CAP_SYS_RESOURCE, so it may fail. */
+const enterScript = `echo 0 > "$1"
+{ echo -1000 > /proc/self/oom_score_adj; } 2> /dev/null
+exec 4< "$2"
+shift 2
+exec "$@"
+`;
+
+function hookEnvironment(start: CriuStart): Record<string, string> {
+  return {
+    PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin',
+    MIGRATE_CGROUP: start.cgroup,
+    MIGRATE_NODE: start.recover?.node ?? '',
+    MIGRATE_PROGRAM: start.recover?.program ?? '',
+    MIGRATE_RECOVER: start.recover?.job ?? '',
+  };
+}
+
+function follow(child: Spawned, start: CriuStart): CriuProcess {
+  const reachedMoments = new Set<string>();
+  const waiting = new Map<string, () => void>();
+  let text = '';
+  child.channel?.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+    const lines = text.split('\n');
+    text = lines.pop() ?? '';
+    for (const line of lines) {
+      reachedMoments.add(line);
+      waiting.get(line)?.();
+    }
+  });
+  child.channel?.on('error', () => undefined);
+  return {
+    ended: child.ended,
+    reached(moment) {
+      const come = new Promise<void>((resolve) => {
+        if (reachedMoments.has(moment)) resolve();
+        else waiting.set(moment, resolve);
+      });
+      const gone = child.ended.then(async (status) => {
+        if (reachedMoments.has(moment)) return;
+        throw await start.failure(status);
+      });
+      gone.catch(() => undefined);
+      return Promise.race([come, gone]);
+    },
+    answer(word) {
+      child.channel?.write(`${word}\n`);
+    },
+  };
+}

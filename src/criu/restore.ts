@@ -1,0 +1,48 @@
+import { join } from 'node:path';
+import { commonArguments, netnsKey } from './dump.ts';
+import { criuError } from './log.ts';
+import { type CriuProcess, startCriu } from './process.ts';
+
+export interface RestoreOptions {
+  readonly images: string;
+  readonly work: string;
+  readonly cgroup: string;
+  /** The root of the job's mount namespace, `/` for the host's own. */
+  readonly root: string;
+  /** l2: the path of the network namespace that was made for it. */
+  readonly netns?: string;
+}
+
+/** Where criu writes the pid of the restored first process. */
+export function pidfileOf(work: string): string {
+  return join(work, 'restored.pid');
+}
+
+/** Starts a restore that holds the job, complete and stopped, in its pre-resume hook. */
+export function startRestore(options: RestoreOptions): Promise<CriuProcess> {
+  const log = join(options.work, 'restore.log');
+  return startCriu({
+    directory: options.work,
+    cgroup: options.cgroup,
+    inCgroup: true,
+    args: restoreArguments(options),
+    ...(options.netns === undefined ? {} : { inherit: options.netns }),
+    failure: (status) => criuError('RESTORE_CRIU_FAILED', log, status),
+  });
+}
+
+function restoreArguments(options: RestoreOptions): string[] {
+  return [
+    'restore',
+    '--no-default-config',
+    ...['--images-dir', options.images],
+    ...['--work-dir', options.work],
+    ...['--log-file', 'restore.log', '-v2'],
+    ...['--root', options.root],
+    ...commonArguments,
+    '--restore-detached',
+    ...['--pidfile', pidfileOf(options.work)],
+    // Descriptor 4 is opened on the namespace by the shell that starts criu.
+    ...(options.netns === undefined ? [] : ['--inherit-fd', `fd[4]:${netnsKey}`]),
+  ];
+}

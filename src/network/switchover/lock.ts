@@ -1,0 +1,129 @@
+import { isIPv4 } from 'node:net';
+import { run } from '../../host/run.ts';
+import { addressBytes, ofFamily } from '../address.ts';
+
+/**
+ * One lock for all connections of a job: nft tables named after the move that drop what comes for
+ * the job's addresses and what leaves from them. Its cost does not depend on the connections.
+ */
+export interface LockSpec {
+  /** Names the tables; one move, one lock. */
+  readonly id: string;
+  /** The job's addresses, its private loopback ones included. */
+  readonly addresses: readonly string[];
+  /** The network namespace to lock in; the host's own unless given. */
+  readonly netns?: string;
+  /**
+   * Source side: where packets go that are released after the commit. They are sent on to the
+   * target unchanged (nft `dup`: kernel net/ipv4/netfilter/nf_dup_ipv4.c).
+   */
+  readonly relay?: { readonly device: string; readonly v4?: string; readonly v6?: string };
+  /** Target side: answer neither ARP nor neighbour solicitations before the commit. */
+  readonly mute?: boolean;
+}
+
+export async function addLock(lock: LockSpec): Promise<void> {
+  await nft(lockRuleset(lock), lock.netns);
+}
+
+/** Removes the lock; one that is not there is fine. */
+export async function removeLock(lock: LockSpec): Promise<void> {
+  await nft(unlockRuleset(lock), lock.netns);
+}
+
+/** The nft script that makes the lock, in one transaction. */
+export function lockRuleset(lock: LockSpec): string {
+  const v4 = ofFamily(lock.addresses, 4).join(', ');
+  const v6 = ofFamily(lock.addresses, 6).join(', ');
+  const drops = (direction: 'saddr' | 'daddr'): string =>
+    [
+      v4 === '' ? '' : `    ip ${direction} { ${v4} } drop`,
+      v6 === '' ? '' : `    ip6 ${direction} { ${v6} } drop`,
+    ]
+      .filter(Boolean)
+      .join('\n');
+  return [
+    `table inet ${tableOf(lock)} {`,
+    '  chain in {',
+    '    type filter hook input priority -400; policy accept;',
+    ...(lock.mute === true ? ofFamily(lock.addresses, 6).map(muteSolicitation) : []),
+    drops('daddr'),
+    '  }',
+    '  chain out {',
+    '    type filter hook output priority -400; policy accept;',
+    drops('saddr'),
+    '  }',
+    '}',
+    ...(lock.mute === true && v4 !== '' ? [muteArp(lock, v4)] : []),
+    ...relayTables(lock),
+    '',
+  ].join('\n');
+}
+
+/** `add` before `delete` makes the deletion of a table that is not there succeed. */
+export function unlockRuleset(lock: LockSpec): string {
+  const families = ['inet'];
+  if (lock.mute === true) families.push('arp');
+  if (lock.relay?.v4 !== undefined) families.push('ip');
+  if (lock.relay?.v6 !== undefined) families.push('ip6');
+  return families
+    .map(
+      (family) => `add table ${family} ${tableOf(lock)}\ndelete table ${family} ${tableOf(lock)}\n`,
+    )
+    .join('');
+}
+
+function muteArp(lock: LockSpec, v4: string): string {
+  return [
+    `table arp ${tableOf(lock)} {`,
+    '  chain in {',
+    '    type filter hook input priority -400; policy accept;',
+    `    arp daddr ip { ${v4} } drop`,
+    '  }',
+    '  chain out {',
+    '    type filter hook output priority -400; policy accept;',
+    `    arp saddr ip { ${v4} } drop`,
+    '  }',
+    '}',
+  ].join('\n');
+}
+
+/** The solicited target lies 8 bytes into the ICMPv6 header (RFC 4861, 4.3). */
+function muteSolicitation(address: string): string {
+  const target = addressBytes(address).toString('hex');
+  return `    icmpv6 type nd-neighbor-solicit @th,64,128 0x${target} drop`;
+}
+
+function relayTables(lock: LockSpec): string[] {
+  const { relay } = lock;
+  if (relay === undefined) return [];
+  const table = (family: 'ip' | 'ip6', nextHop: string, addresses: string[]): string =>
+    [
+      `table ${family} ${tableOf(lock)} {`,
+      '  chain relay {',
+      '    type filter hook prerouting priority -350; policy accept;',
+      `    iifname "${relay.device}" ${family} daddr { ${addresses.join(', ')} } dup to ${nextHop} device "${relay.device}" drop`,
+      '  }',
+      '}',
+    ].join('\n');
+  const outside = lock.addresses.filter((address) => !isPrivateLoopback(address));
+  return [
+    ...(relay.v4 === undefined ? [] : [table('ip', relay.v4, ofFamily(outside, 4))]),
+    ...(relay.v6 === undefined ? [] : [table('ip6', relay.v6, ofFamily(outside, 6))]),
+  ];
+}
+
+/** Loopback traffic never arrives on a device, so it is never relayed. */
+function isPrivateLoopback(address: string): boolean {
+  return isIPv4(address) && address.startsWith('127.');
+}
+
+function tableOf(lock: LockSpec): string {
+  return `migrate-${lock.id}`;
+}
+
+async function nft(ruleset: string, netns: string | undefined): Promise<void> {
+  const inside = netns === undefined ? [] : [`--net=${netns}`];
+  if (netns === undefined) await run('nft', ['-f', '-'], { input: ruleset });
+  else await run('nsenter', [...inside, 'nft', '-f', '-'], { input: ruleset });
+}
