@@ -1,4 +1,4 @@
-import type { Host, HostProcess, Lab } from './model.ts';
+import type { Ground, Host, HostProcess, Lab } from './model.ts';
 import { netnsBackend } from './netns/backend.ts';
 import type { Argv } from './run.ts';
 
@@ -7,16 +7,11 @@ export interface Backend {
   /** Makes what all hosts of this kind stand on; slow the first time on a machine. */
   prepare(): Promise<Ground>;
   /** Starts the host on its disk, seed and cards; resolves when its start script is through. */
-  boot(lab: Lab, host: Host, ground: Ground): Promise<HostProcess>;
+  boot(lab: Lab, host: Host): Promise<HostProcess>;
   /** The power fails: no farewell to anybody. Its disk stays. */
   kill(lab: Lab, host: Host): Promise<void>;
   /** The words that run a program inside a running host. */
   enter(lab: Lab, host: Host, command: readonly string[], terminal: boolean): Promise<Argv>;
-}
-
-/** The read-only things hosts of a kind are made from. */
-export interface Ground {
-  readonly rootfs: string;
 }
 
 export function backendOf(lab: Pick<Lab, 'backend'>): Backend {

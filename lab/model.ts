@@ -4,6 +4,8 @@ import { usage } from './errors.ts';
 export interface Lab {
   readonly name: string;
   readonly backend: BackendName;
+  /** What its hosts stand on; chosen once, so that a lab's disks never change under it. */
+  readonly ground: Ground;
   readonly hosts: readonly Host[];
 }
 
@@ -19,6 +21,20 @@ export interface Host {
 export interface HostProcess {
   readonly pid: number;
   readonly startTime: string;
+}
+
+/** The read-only things that hosts are made from. */
+export interface Ground {
+  readonly rootfs: string;
+  /** What a guest boots, for hosts that are guests. */
+  readonly guest?: GuestGround;
+}
+
+export interface GuestGround {
+  readonly image: string;
+  readonly kernel: string;
+  readonly initrd: string;
+  readonly accel: 'kvm' | 'tcg';
 }
 
 export type BackendName = 'netns' | 'vm';
@@ -58,6 +74,11 @@ export function hostNamed(lab: Lab, name: string): Host {
   const host = lab.hosts.find((candidate) => candidate.name === name);
   if (host !== undefined) return host;
   throw usage(`${name}: lab ${lab.name} has no such host`);
+}
+
+/** Stands for a lab that was never, or not yet, written down. */
+export function emptyLab(name: string): Lab {
+  return { name, backend: 'netns', ground: { rootfs: '' }, hosts: [] };
 }
 
 /** The lab with one host put in, or put in anew. */

@@ -37,6 +37,17 @@ export async function labNames(): Promise<string[]> {
 const labSchema = z.object({
   name: z.string(),
   backend: z.enum(['netns', 'vm']),
+  ground: z.object({
+    rootfs: z.string(),
+    guest: z
+      .object({
+        image: z.string(),
+        kernel: z.string(),
+        initrd: z.string(),
+        accel: z.enum(['kvm', 'tcg']),
+      })
+      .optional(),
+  }),
   hosts: z.array(
     z.object({
       name: z.string(),

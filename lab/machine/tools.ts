@@ -32,7 +32,6 @@ export const NETNS_TOOLS: readonly Tool[] = [
 
 export const ROOTFS_TOOLS: readonly Tool[] = [
   { program: 'mmdebstrap', package: 'mmdebstrap' },
-  { program: 'gpgv', package: 'gpgv' },
   { program: '/usr/share/keyrings/debian-archive-keyring.gpg', package: 'debian-archive-keyring' },
 ];
 

@@ -1,11 +1,10 @@
 import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import type { Backend, Ground } from '../backend.ts';
+import type { Backend } from '../backend.ts';
 import { LabError } from '../errors.ts';
 import { hostCgroup, INIT_LEAF, makeHostCgroup, removeHostCgroup } from '../machine/cgroups.ts';
 import { identify, isAlive, killAndWait } from '../machine/process.ts';
-import { raiseSysctls } from '../machine/sysctls.ts';
 import { ensureTools, NETNS_TOOLS } from '../machine/tools.ts';
 import type { Host, HostProcess, Lab } from '../model.ts';
 import { plugIn, plugOut } from '../network/veth.ts';
@@ -17,12 +16,13 @@ import { waitUntil } from '../wait.ts';
 export const netnsBackend: Backend = {
   async prepare() {
     await ensureTools(NETNS_TOOLS);
-    await raiseSysctls();
     return { rootfs: await ensureRootfs() };
   },
 
-  async boot(lab, host, ground) {
-    const init = await startInit(lab, host, ground);
+  async boot(lab, host) {
+    // A lab command that was killed may have left a host that nobody wrote down.
+    await powerOff(lab, host);
+    const init = await startInit(lab, host);
     try {
       await plugIn(pathsOf(lab.name).netns, host, init.pid);
       await started(lab, host, init);
@@ -61,7 +61,7 @@ const ENVIRONMENT = [
   'LANG=C.UTF-8',
 ];
 
-async function startInit(lab: Lab, host: Host, ground: Ground): Promise<HostProcess> {
+async function startInit(lab: Lab, host: Host): Promise<HostProcess> {
   const paths = pathsOf(lab.name);
   const directory = paths.host(host.name);
   for (const part of ['upper', 'work', 'root']) {
@@ -70,7 +70,7 @@ async function startInit(lab: Lab, host: Host, ground: Ground): Promise<HostProc
   const pidFile = join(paths.run, `${host.name}.pid`);
   await rm(pidFile, { force: true });
   const cgroup = await makeHostCgroup(lab.name, host.name);
-  const words = [cgroup, pidFile, ground.rootfs, directory, paths.shared, paths.bundle];
+  const words = [cgroup, pidFile, lab.ground.rootfs, directory, paths.shared, paths.bundle];
   // Without pipes to this process, for they would stay open as long as the host lives.
   const result = await execa('/bin/sh', [BOOT, 'join', ...words], {
     detached: true,

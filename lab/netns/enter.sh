@@ -3,4 +3,4 @@
 set -eu
 echo 0 >"$1"
 shift
-exec "$@"
+exec setpriv --pdeathsig KILL "$@"

@@ -18,6 +18,8 @@ export async function ensureRootfs(): Promise<string> {
   });
 }
 
+export const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
+
 const BUILD_TIMEOUT_MS = 900_000;
 
 /** Everything happens in a directory aside, so that the cache never shows half of it. */
@@ -55,6 +57,7 @@ async function bootstrap(root: string, aside: string): Promise<void> {
   ];
   const args = [
     ...['--mode=root', '--variant=minbase', '--format=directory', '--quiet'],
+    `--keyring=${KEYRING}`,
     ...(await aptOptions()).map((option) => `--aptopt=${option}`),
     '--aptopt=APT::Install-Recommends "false";',
     ...recipe.unwanted.map((pattern) => `--dpkgopt=path-exclude=${pattern}`),

@@ -1,12 +1,13 @@
-import { chmod, mkdir, rm } from 'node:fs/promises';
-import { type Backend, backendOf, type Ground } from '../backend.ts';
+import { backendOf } from '../backend.ts';
 import { refreshBundle } from '../bundle.ts';
-import { messageOf, usage } from '../errors.ts';
+import { LabError, messageOf, usage } from '../errors.ts';
 import { TAKE_SEED, writeSeeds } from '../host/seed.ts';
 import { withLock } from '../lock.ts';
+import { enterMachine } from '../machine/presence.ts';
 import { isAlive } from '../machine/process.ts';
 import {
   type BackendName,
+  emptyLab,
   type Host,
   hostNamed,
   type Lab,
@@ -15,6 +16,7 @@ import {
 } from '../model.ts';
 import { makeSegment } from '../network/segment.ts';
 import { pathsOf } from '../paths.ts';
+import { makePlace } from '../place.ts';
 import { answersSsh } from '../ssh.ts';
 import { readLab, writeLab } from '../state.ts';
 import { downHosts, downLab } from './down.ts';
@@ -24,16 +26,12 @@ import { runInHost } from './exec.ts';
 export async function up(name: string, names: readonly string[], options: UpOptions): Promise<Lab> {
   return withLock(pathsOf(name).lock, async () => {
     const before = await readLab(name);
-    const lab = before ?? { name, backend: options.backend ?? 'netns', hosts: [] };
-    if (options.backend !== undefined && options.backend !== lab.backend) {
-      throw usage(`lab ${name} has ${lab.backend} hosts; take another LAB for ${options.backend}`);
-    }
-    const ground = await backendOf(lab).prepare();
+    if (before !== undefined) refuseOtherBackend(before, options);
     try {
-      return await bring(lab, before === undefined, names, ground);
+      return await bring(before ?? (await create(name, options)), names);
     } catch (error) {
-      await undo(before, name).catch((again) => {
-        throw new AggregateError([error], `${messageOf(error)}; undoing it: ${messageOf(again)}`);
+      await undo(before, name).catch((again: unknown) => {
+        throw new LabError(`${messageOf(error)}; and undoing it: ${messageOf(again)}`);
       });
       throw error;
     }
@@ -44,35 +42,41 @@ export interface UpOptions {
   readonly backend?: BackendName;
 }
 
-async function bring(
-  before: Lab,
-  isNew: boolean,
-  names: readonly string[],
-  ground: Ground,
-): Promise<Lab> {
-  if (isNew) await makePlace(before.name);
+function refuseOtherBackend(lab: Lab, options: UpOptions): void {
+  if (options.backend === undefined || options.backend === lab.backend) return;
+  throw usage(`lab ${lab.name} has ${lab.backend} hosts; name another lab for ${options.backend}`);
+}
+
+async function create(name: string, options: UpOptions): Promise<Lab> {
+  const backend = options.backend ?? 'netns';
+  await enterMachine(name);
+  await makePlace(name);
+  const lab: Lab = { name, backend, ground: await backendOf({ backend }).prepare(), hosts: [] };
+  await writeLab(lab);
+  return lab;
+}
+
+async function bring(before: Lab, names: readonly string[]): Promise<Lab> {
   let lab = before;
   for (const name of names) {
-    if (!lab.hosts.some((host) => host.name === name)) {
-      lab = withHost(lab, { name, number: nextNumber(lab) });
-    }
+    if (lab.hosts.some((host) => host.name === name)) continue;
+    lab = withHost(lab, { name, number: nextNumber(lab) });
   }
   // Written before anything starts, so that `down` finds all of it whatever happens from here.
   await writeLab(lab);
   await makeSegment(pathsOf(lab.name).netns);
   await Promise.all([writeSeeds(lab), refreshBundle(lab.name)]);
-  const asleep = await selectAsleep(names.map((name) => hostNamed(lab, name)));
-  const awake = lab.hosts.filter((host) => host.process && !asleep.includes(host));
-  if (lab.hosts.length > before.hosts.length) await spread(lab, awake);
-  return bootAll(lab, asleep, ground);
+  const asleep = await selectAsleep([...new Set(names)].map((name) => hostNamed(lab, name)));
+  if (lab.hosts.length > before.hosts.length) await spread(lab);
+  return bootAll(lab, asleep);
 }
 
-async function bootAll(lab: Lab, hosts: readonly Host[], ground: Ground): Promise<Lab> {
-  const backend: Backend = backendOf(lab);
+async function bootAll(lab: Lab, hosts: readonly Host[]): Promise<Lab> {
+  const backend = backendOf(lab);
   let current = lab;
   const results = await Promise.allSettled(
     hosts.map(async (host) => {
-      const process = await backend.boot(lab, host, ground);
+      const process = await backend.boot(lab, host);
       current = withHost(current, { ...host, process });
     }),
   );
@@ -84,8 +88,8 @@ async function bootAll(lab: Lab, hosts: readonly Host[], ground: Ground): Promis
 }
 
 /** Hosts that run already learn of the new ones. */
-async function spread(lab: Lab, hosts: readonly Host[]): Promise<void> {
-  for (const host of hosts) {
+async function spread(lab: Lab): Promise<void> {
+  for (const host of lab.hosts) {
     if (await isAlive(host.process)) await runInHost(lab, host, TAKE_SEED);
   }
 }
@@ -98,29 +102,20 @@ async function selectAsleep(hosts: readonly Host[]): Promise<Host[]> {
   return asleep;
 }
 
-async function makePlace(name: string): Promise<void> {
-  const paths = pathsOf(name);
-  // Left by a lab that ended with its machine.
-  await rm(paths.data, { recursive: true, force: true });
-  for (const directory of [paths.run, paths.keys, paths.shared, paths.bundle]) {
-    await mkdir(directory, { recursive: true });
-  }
-  await chmod(paths.keys, 0o700);
-  await chmod(paths.shared, 0o1777);
-}
-
 /** Back to the hosts there were before; those that ran still run, and were not touched. */
 async function undo(before: Lab | undefined, name: string): Promise<void> {
-  const lab = await readLab(name);
-  if (lab === undefined) return;
-  if (before === undefined) return downLab(lab);
-  const isOld = (host: Host) => before.hosts.some((old) => old.name === host.name);
-  const fresh = lab.hosts.filter((host) => !isOld(host));
-  const woken = lab.hosts.filter((host) => isOld(host) && !hostNamed(before, host.name).process);
-  for (const host of woken) await backendOf(lab).kill(lab, host);
-  await writeLab({
-    ...lab,
-    hosts: lab.hosts.map((host) => (isOld(host) ? hostNamed(before, host.name) : host)),
-  });
-  await downHosts(lab, fresh);
+  const now = await readLab(name);
+  if (before === undefined) return downLab(now ?? emptyLab(name));
+  if (now === undefined) return;
+  const wasThere = (host: Host) => before.hosts.find((old) => old.name === host.name);
+  for (const host of now.hosts) {
+    const old = wasThere(host);
+    const isNewlyUp = old !== undefined && !(await isAlive(old.process));
+    if (isNewlyUp) await backendOf(now).kill(now, host);
+  }
+  const hosts = now.hosts.map((host) => wasThere(host) ?? host);
+  await downHosts(
+    { ...now, hosts },
+    now.hosts.filter((host) => wasThere(host) === undefined),
+  );
 }
