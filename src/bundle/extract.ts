@@ -1,13 +1,16 @@
-import { constants } from 'node:fs';
+import { closeSync, constants, openSync, write as writeCallback, writeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { asMigrateError, MigrateError } from '../base/errors.ts';
+import { bundleLimits } from './limits.ts';
 import { readTar, type TarFile, type TarFileSink, type TarSectionSink } from './tar.ts';
 
 /**
  * Writes the files of a tar section into `directory` as they arrive: new ones only, mode 0600.
  * The directory must exist, belong to us and be closed to everybody else; it stays the same one
  * even if its path is changed meanwhile. What was written when the bundle turns out bad stays
- * there: remove the directory. Throws BUNDLE_UNSAFE for the content, TRANSFER_FAILED for the disk.
+ * there: remove the directory. It has to be in memory or on a local disk: small files are written
+ * without leaving the thread, because a job is frozen meanwhile. Throws BUNDLE_UNSAFE for the content, TRANSFER_FAILED for the disk.
  */
 export async function extractTarTo(directory: string): Promise<TarSectionSink> {
   const root = await openPrivateDirectory(directory);
@@ -38,17 +41,32 @@ async function openPrivateDirectory(directory: string): Promise<FileHandle> {
 async function createFile(root: FileHandle, file: TarFile): Promise<TarFileSink> {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   // Through the open directory, so that nothing on the way to it can be swapped.
-  const handle = await open(`/proc/self/fd/${root.fd}/${file.name}`, flags, 0o600).catch(diskError);
+  const fd = onDisk(() => openSync(`/proc/self/fd/${root.fd}/${file.name}`, flags, 0o600));
   return {
     async write(bytes) {
-      for (let written = 0; written < bytes.length; ) {
-        const result = await handle.write(bytes, written).catch(diskError);
-        written += result.bytesWritten;
-      }
+      for (let written = 0; written < bytes.length; )
+        written += await writeSome(fd, bytes, written);
     },
-    end: () => handle.close().catch(diskError),
-    abort: () => handle.close(),
+    end: async () => onDisk(() => closeSync(fd)),
+    abort: async () => closeSync(fd),
   };
+}
+
+async function writeSome(fd: number, bytes: Uint8Array, offset: number): Promise<number> {
+  if (bytes.length <= bundleLimits.smallFileBytesMax) {
+    return onDisk(() => writeSync(fd, bytes, offset));
+  }
+  return (await write(fd, bytes, offset).catch(diskError)).bytesWritten;
+}
+
+const write = promisify(writeCallback);
+
+function onDisk<T>(operation: () => T): T {
+  try {
+    return operation();
+  } catch (error) {
+    return diskError(error);
+  }
 }
 
 function diskError(error: unknown): never {

@@ -82,7 +82,7 @@ const file = z.strictObject({
     .int()
     .min(0)
     .max(manifestLimits.filesMax - 1),
-  path: absolutePath,
+  path: absolutePath.refine((path) => path !== '/', 'not a file'),
   mode: z.int().min(0).max(0o777),
   uid: kernelId,
   gid: kernelId,

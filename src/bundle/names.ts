@@ -35,7 +35,11 @@ export const absolutePath = line(4_095).refine(isNormalisedPath, 'not a normalis
 function isNormalisedPath(path: string): boolean {
   if (path === '/') return true;
   const [root, ...parts] = path.split('/');
-  return root === '' && parts.every((part) => part !== '' && part !== '.' && part !== '..');
+  return (
+    root === '' &&
+    parts.length > 0 &&
+    parts.every((part) => part !== '' && part !== '.' && part !== '..')
+  );
 }
 
 /** Name of a file in a tar section: flat, fits a ustar header, never `.` or `..`. */

@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Pack, pack } from 'tar-stream';
@@ -7,8 +7,8 @@ import { asMigrateError, MigrateError } from '../base/errors.ts';
 import { bundleLimits } from './limits.ts';
 import { tarName } from './names.ts';
 import type { SectionDigest, SectionName } from './sections.ts';
-import { writeFully } from './tar-streams.ts';
-import type { BundleWriter, SectionWriter } from './writer.ts';
+import { ignoreErrorEvents, writeFully } from './tar-streams.ts';
+import type { BundleWriter } from './writer.ts';
 
 /** A file and its name in the tar stream, [A-Za-z0-9._-]{1,100}. */
 export interface FileToPack {
@@ -23,8 +23,10 @@ export interface PackedSection extends SectionDigest {
 }
 
 /**
- * Writes one tar section with every file of a directory, by name. Throws DUMP_FAILED when the
- * directory holds anything but regular files with good names, or a file shrinks meanwhile.
+ * Writes one tar section with every file of a directory, by name. The directory has to be in memory
+ * or on a local disk: small files are read without leaving the thread, because a job is frozen
+ * meanwhile. Throws DUMP_FAILED when it holds anything but regular files with good names, or a file
+ * shrinks.
  */
 export async function packDirectory(
   writer: BundleWriter,
@@ -34,11 +36,8 @@ export async function packDirectory(
   const names = await readdir(directory).catch((error: unknown) => {
     throw asMigrateError(error, 'DUMP_FAILED');
   });
-  return packFiles(
-    writer,
-    section,
-    names.sort().map((name) => ({ name, path: join(directory, name) })),
-  );
+  const files = names.sort().map((name) => ({ name, path: join(directory, name) }));
+  return packSection(writer, section, files, feedLocalFile);
 }
 
 /**
@@ -48,28 +47,35 @@ export async function packDirectory(
 export async function packFiles(
   writer: BundleWriter,
   section: SectionName,
-  files: Iterable<FileToPack> | AsyncIterable<FileToPack>,
+  files: FileList,
 ): Promise<PackedSection> {
-  const output = writer.section(section);
-  const packed = await pump(files, output);
-  return { ...(await output.end()), files: packed };
+  return packSection(writer, section, files, feedFile);
 }
 
-async function pump(
-  files: Iterable<FileToPack> | AsyncIterable<FileToPack>,
-  output: SectionWriter,
-): Promise<{ name: string; size: number }[]> {
+type FileList = Iterable<FileToPack> | AsyncIterable<FileToPack>;
+/** Adds one file to the archive and returns its size in bytes. */
+type FeedFile = (file: FileToPack, archive: Pack) => Promise<number>;
+
+async function packSection(
+  writer: BundleWriter,
+  section: SectionName,
+  files: FileList,
+  feedOne: FeedFile,
+): Promise<PackedSection> {
+  const output = writer.section(section);
   const archive = pack();
-  const fed = feed(files, archive);
+  const fed = feed(files, archive, feedOne);
   // A failure of the feed reaches the loop below as the error of the archive.
   fed.catch((error: unknown) => archive.destroy(asMigrateError(error, 'DUMP_FAILED')));
   for await (const piece of archive) await output.write(piece as Uint8Array);
-  return fed;
+  const packed = await fed;
+  return { ...(await output.end()), files: packed };
 }
 
 async function feed(
-  files: Iterable<FileToPack> | AsyncIterable<FileToPack>,
+  files: FileList,
   archive: Pack,
+  feedOne: FeedFile,
 ): Promise<{ name: string; size: number }[]> {
   const packed: { name: string; size: number }[] = [];
   const names = new Set<string>();
@@ -80,22 +86,31 @@ async function feed(
     if (names.size > bundleLimits.tarEntriesMax) {
       throw new MigrateError('DUMP_FAILED', `more than ${bundleLimits.tarEntriesMax} files`);
     }
-    packed.push({ name: file.name, size: await feedFile(file, archive) });
+    packed.push({ name: file.name, size: await feedOne(file, archive) });
   }
   archive.finalize();
   return packed;
 }
 
+async function feedLocalFile(file: FileToPack, archive: Pack): Promise<number> {
+  const content = readSmallFile(file.path);
+  if (content === undefined) return feedFile(file, archive);
+  await new Promise<void>((resolve, reject) => {
+    const header = headerOf(file.name, content.length);
+    const entry = archive.entry(header, content, (error) => (error ? reject(error) : resolve()));
+    ignoreErrorEvents(entry);
+  });
+  return content.length;
+}
+
 async function feedFile(file: FileToPack, archive: Pack): Promise<number> {
-  // O_NONBLOCK: opening a FIFO would wait for its writer; fstat refuses it right after.
-  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-  const handle = await open(file.path, flags);
+  const handle = await open(file.path, openFlags);
   try {
     const found = await handle.stat();
-    if (!found.isFile()) throw new MigrateError('DUMP_FAILED', `${file.path} is no regular file`);
+    if (!found.isFile()) throw notRegular(file.path);
     const size = file.size ?? found.size;
-    const header = { name: file.name, size, mode: tarMode, mtime: tarTime, type: 'file' } as const;
-    const entry = archive.entry(header);
+    const entry = archive.entry(headerOf(file.name, size));
+    ignoreErrorEvents(entry);
     let next = readChunk(handle, file.path, 0, size);
     for (let offset = 0; offset < size; ) {
       const chunk = await next;
@@ -111,9 +126,32 @@ async function feedFile(file: FileToPack, archive: Pack): Promise<number> {
   }
 }
 
-/** The same for every file: what a file is worth on the target, the manifest and CRIU say. */
-const tarMode = 0o600;
-const tarTime = new Date(0);
+// O_NONBLOCK: opening a FIFO would wait for its writer; fstat refuses it right after.
+const openFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** The whole file, or undefined when it is not small. */
+function readSmallFile(path: string): Buffer | undefined {
+  const fd = openSync(path, openFlags);
+  try {
+    const found = fstatSync(fd);
+    if (!found.isFile()) throw notRegular(path);
+    if (found.size > bundleLimits.smallFileBytesMax) return undefined;
+    const content = Buffer.allocUnsafe(found.size);
+    for (let read = 0; read < content.length; ) {
+      const bytes = readSync(fd, content, read, content.length - read, read);
+      if (bytes === 0) throw becameShorter(path);
+      read += bytes;
+    }
+    return content;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Mode and time are the same for every file: what a file is on the target, others say. */
+function headerOf(name: string, size: number) {
+  return { name, size, mode: 0o600, mtime: new Date(0), type: 'file' } as const;
+}
 
 /** A chunk of the file in a buffer of its own: the sink may still hold the one before. */
 async function readChunk(
@@ -126,6 +164,14 @@ async function readChunk(
   if (length <= 0) return Buffer.alloc(0);
   const chunk = Buffer.allocUnsafe(length);
   const { bytesRead } = await handle.read(chunk, 0, length, offset);
-  if (bytesRead === 0) throw new MigrateError('DUMP_FAILED', `${path} became shorter`);
+  if (bytesRead === 0) throw becameShorter(path);
   return chunk.subarray(0, bytesRead);
+}
+
+function notRegular(path: string): MigrateError {
+  return new MigrateError('DUMP_FAILED', `${path} is no regular file`);
+}
+
+function becameShorter(path: string): MigrateError {
+  return new MigrateError('DUMP_FAILED', `${path} became shorter while it was read`);
 }

@@ -23,3 +23,15 @@ export function writeFully(stream: TarWritable, bytes: Uint8Array): Promise<void
 }
 
 type TarWritable = Pick<Extract | ReturnType<Pack['entry']>, 'write' | 'destroyed' | 'on' | 'off'>;
+
+/**
+ * An 'error' event that nobody listens to ends the process, and a tar stream that is destroyed
+ * emits one in each of its entries. The error itself reaches us by promises.
+ */
+export function ignoreErrorEvents(stream: ErrorEmitter): void {
+  stream.on('error', () => undefined);
+}
+
+interface ErrorEmitter {
+  on(event: 'error', listener: (error: Error) => void): unknown;
+}

@@ -3,7 +3,7 @@ import { asMigrateError, isMigrateError, MigrateError } from '../base/errors.ts'
 import { bundleLimits } from './limits.ts';
 import { tarName } from './names.ts';
 import type { SectionSink } from './reader.ts';
-import { writeFully } from './tar-streams.ts';
+import { ignoreErrorEvents, writeFully } from './tar-streams.ts';
 
 export interface TarFile {
   readonly name: string;
@@ -45,6 +45,7 @@ export function readTar(onFile: (file: TarFile) => Promise<TarFileSink>): TarSec
   ended.catch(() => undefined);
   let receiving: Promise<void> = Promise.resolve();
   stream.on('entry', (header, content, next) => {
+    ignoreErrorEvents(content);
     receiving = receive(header, content, names, onFile).then((file) => {
       files.push(file);
       next();

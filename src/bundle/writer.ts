@@ -26,8 +26,9 @@ export interface BundleSummary {
 
 export interface SectionWriter {
   /**
-   * Adds payload of any length; it is cut into chunks, never copied. Resolves when there is room
-   * for more. The bytes must not change afterwards.
+   * Adds payload of any length. Large pieces are cut into chunks and never copied, small ones are
+   * gathered into one chunk. Resolves when there is room for more. The bytes must not change
+   * afterwards.
    */
   write(bytes: Uint8Array): Promise<void>;
   /** Ends the section and pushes it out to the sink. */
@@ -103,25 +104,45 @@ function createSectionWriter(
   onEnd: (digest: SectionDigest) => void,
 ): SectionWriter {
   const hash = createHash('sha256');
+  let gathered: Uint8Array[] = [];
+  let gatheredBytes = 0;
   let bytes = 0;
   let ended = false;
+
+  async function putChunk(chunk: Uint8Array): Promise<void> {
+    hash.update(chunk);
+    await put({ type: 'chunk', length: chunk.length });
+    await output.add(chunk);
+  }
+  async function putGathered(): Promise<void> {
+    if (gatheredBytes === 0) return;
+    const chunk = Buffer.concat(gathered, gatheredBytes);
+    gathered = [];
+    gatheredBytes = 0;
+    await putChunk(chunk);
+  }
   return {
     async write(payload) {
       assert(!ended, `section ${name} has ended`);
       await opened;
       bytes += payload.length;
       assertSectionFits(name, bytes);
+      if (payload.length <= bundleLimits.gatheredPayloadBytesMax) {
+        gathered.push(payload);
+        gatheredBytes += payload.length;
+        if (gatheredBytes > bundleLimits.gatheredBytesMax) await putGathered();
+        return;
+      }
+      await putGathered();
       for (let start = 0; start < payload.length; start += bundleLimits.chunkBytesMax) {
-        const chunk = payload.subarray(start, start + bundleLimits.chunkBytesMax);
-        hash.update(chunk);
-        await put({ type: 'chunk', length: chunk.length });
-        await output.add(chunk);
+        await putChunk(payload.subarray(start, start + bundleLimits.chunkBytesMax));
       }
     },
     async end() {
       assert(!ended, `section ${name} has ended`);
       ended = true;
       await opened;
+      await putGathered();
       const digest = hash.digest();
       await put({ type: 'section-end', bytes, sha256: digest });
       await output.flush();
