@@ -1,0 +1,100 @@
+import { randomBytes } from 'node:crypto';
+import { isIPv4 } from 'node:net';
+import { MigrateError } from '../../base/errors.ts';
+import { parseInterfaceAddress } from '../address.ts';
+import { loopback } from './addresses.ts';
+import { type Address, type NetworkState, parseNetworkState, type Route } from './state.ts';
+
+export interface FreshSpec {
+  /** ADDRESS[/LENGTH], at least one. */
+  readonly ip: readonly string[];
+  /** The next hop of the default route, of either family; several for both. */
+  readonly gateways?: readonly string[];
+  /** Bytes; that of the bridge. */
+  readonly mtu: number;
+  /** Random and locally administered unless given. */
+  readonly mac?: string;
+  readonly innerName?: string;
+}
+
+const scopes = { global: 0, link: 253 } as const;
+const mainTable = 254;
+/** RTPROT_BOOT, what `ip route add` says unless told otherwise. */
+const bootProtocol = 3;
+
+/**
+ * The document of a new job: lo and one veth end with its addresses and default routes.
+ * Throws USAGE for an address or gateway that is none, or a gateway in no subnet of the job's.
+ */
+export function freshState(spec: FreshSpec): NetworkState {
+  const name = spec.innerName ?? 'eth0';
+  const link = { txQueueLength: 1_000, up: true, group: 0 } as const;
+  const mac = spec.mac ?? randomMac();
+  try {
+    return parseNetworkState({
+      version: 1,
+      links: [
+        { ...link, name: 'lo', kind: 'lo', mtu: 65_536 },
+        { ...link, name, kind: 'veth', mac, mtu: spec.mtu, addrGenMode: 'eui64' },
+      ],
+      addresses: [
+        ...loopback,
+        ...spec.ip.map((text) => jobAddress(text, name)),
+        jobAddress(`${linkLocal(mac)}/64`, name),
+      ],
+      routes: (spec.gateways ?? []).map((gateway) => defaultRoute(gateway, name)),
+      rules: [],
+      removedRules: [],
+      neighbours: [],
+      nft: [],
+      sysctls: {},
+      warnings: [],
+    });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new MigrateError('USAGE', `the job's network: ${why}`, { cause });
+  }
+}
+
+/** Six bytes in hexadecimal: one station's (bit 0 of the first is 0), made up locally (bit 1). */
+export function randomMac(): string {
+  const bytes = randomBytes(6);
+  bytes[0] = ((bytes[0] ?? 0) & 0xfc) | 0x02;
+  return bytes.toString('hex').replace(/..(?=.)/g, '$&:');
+}
+
+function jobAddress(text: string, link: string): Address {
+  const { address, family, prefix } = parseInterfaceAddress(text);
+  const isLinkLocal = family === 6 && /^fe[89ab]/i.test(address);
+  const scope = isLinkLocal ? scopes.link : scopes.global;
+  return { link, family, address, prefixLength: prefix, scope };
+}
+
+/**
+ * The address that the kernel would make by itself and check for duplicates first: from the MAC,
+ * ff:fe in its middle and bit 1 of its first byte turned (RFC 4291, appendix A).
+ */
+function linkLocal(mac: string): string {
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = mac
+    .split(':')
+    .map((part) => parseInt(part, 16));
+  const groups = [((a ^ 2) << 8) | b, (c << 8) | 0xff, 0xfe00 | d, (e << 8) | f];
+  // Through URL, which spells an address as the kernel prints it (RFC 5952).
+  const text = `fe80::${groups.map((group) => group.toString(16)).join(':')}`;
+  return new URL(`http://[${text}]`).hostname.slice(1, -1);
+}
+
+function defaultRoute(gateway: string, link: string): Route {
+  const family = isIPv4(gateway) ? 4 : 6;
+  return {
+    family,
+    type: 'unicast',
+    destination: 'default',
+    table: mainTable,
+    protocol: bootProtocol,
+    scope: scopes.global,
+    ...(family === 6 ? { metric: 1_024 } : {}),
+    gateway,
+    link,
+  };
+}

@@ -1,0 +1,75 @@
+import { MigrateError } from '../../base/errors.ts';
+import { type NftTable, nftTableSchema } from './state.ts';
+
+/** Tables of ours (locks, holds) begin with this and are no part of a job. */
+const ownPrefix = 'migrate-';
+
+/**
+ * Splits what `nft list ruleset` printed into its tables. Text and not JSON, because it is what
+ * `nft -f` is tested with most, and it says counters, quotas and the remaining life of elements.
+ * `ignoreTables` are names, or `FAMILY NAME`.
+ * Throws PLAN_REFUSED for a rule that only iptables could say.
+ */
+export function readNftTables(text: string, ignoreTables: readonly string[]): NftTable[] {
+  const tables: NftTable[] = [];
+  let open: string[] | undefined;
+  for (const line of text.split('\n')) {
+    if (line.startsWith('table ')) open = [];
+    open?.push(line);
+    if (line !== '}' || open === undefined) continue;
+    const table = readTable(open);
+    const { family, name } = table;
+    open = undefined;
+    if (name.startsWith(ownPrefix)) continue;
+    if (ignoreTables.includes(name) || ignoreTables.includes(`${family} ${name}`)) continue;
+    refuseForeign(table);
+    tables.push(table);
+  }
+  return tables;
+}
+
+/** The lines of `nft -f` that put each table in place of one of the same name, in one transaction. */
+export function nftLines(tables: readonly NftTable[]): string[] {
+  return tables.flatMap((table) => {
+    checkTable(table);
+    const id = `${table.family} ${table.name}`;
+    return [`table ${id}`, `delete table ${id}`, ...table.text.split('\n')];
+  });
+}
+
+/** The text of a table without what traffic and time change: counters and expiries. */
+export function withoutTraffic(text: string): string {
+  return text
+    .replace(/\bpackets \d+ bytes \d+/g, 'packets N bytes N')
+    .replace(/ expires (\d+(ms|s|m|h|d))+/g, ' expires T')
+    .replace(/ used \d+ (\w*bytes)/g, ' used N $1');
+}
+
+function readTable(lines: readonly string[]): NftTable {
+  const [, family, name] = lines[0]?.split(' ') ?? [];
+  const parsed = nftTableSchema.safeParse({ family, name, text: lines.join('\n') });
+  if (parsed.success) return parsed.data;
+  throw new MigrateError('PLAN_REFUSED', `nft table ${family} ${name}: cannot be carried`, {
+    hint: 'Give the table a plain name.',
+  });
+}
+
+/** A document from outside may hold nothing but the one table that it names. */
+function checkTable(table: NftTable): void {
+  const lines = table.text.split('\n');
+  const head = lines[0] === `table ${table.family} ${table.name} {`;
+  const inner = lines.slice(1, -1);
+  const escapes = inner.some((line) => /^\S/.test(line) || /^\s*include\b/.test(line));
+  if (head && lines.length > 1 && lines.at(-1) === '}' && !escapes) return;
+  throw new MigrateError('BUNDLE_UNSAFE', `nft table ${table.name}: holds more than a table`);
+}
+
+function refuseForeign(table: NftTable): void {
+  const line = table.text.split('\n').find((one) => /(^|\s)(# xt_|xt (match|target) ")/.test(one));
+  if (line === undefined) return;
+  throw new MigrateError(
+    'PLAN_REFUSED',
+    `nft table ${table.family} ${table.name}: "${line.trim()}" is an iptables extension`,
+    { hint: 'Write the rule in nft, or remove it.' },
+  );
+}

@@ -1,0 +1,299 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { run } from '../../src/host/run.ts';
+import { applyNetwork } from '../../src/network/l2/apply.ts';
+import { captureNetwork, warmCapture } from '../../src/network/l2/capture.ts';
+import { diffNetwork } from '../../src/network/l2/diff.ts';
+import { freshState, randomMac } from '../../src/network/l2/fresh-state.ts';
+import {
+  attachToBridge,
+  createJobNetns,
+  destroyJobNetns,
+  detachFromBridge,
+  netnsPathOf,
+} from '../../src/network/l2/namespace.ts';
+import { planNetwork } from '../../src/network/l2/plan.ts';
+import type { NetworkState } from '../../src/network/l2/state.ts';
+
+const tag = randomBytes(3).toString('hex');
+const bridge = `l2t${tag}br`;
+const made: { name: string; hostEnd: string }[] = [];
+
+/** Names that belong to this run alone. */
+function names(suffix: string) {
+  const pair = { name: `l2t-${tag}-${suffix}`, hostEnd: `l2t${tag}${suffix}` };
+  made.push(pair);
+  return { ...pair, bridge };
+}
+
+async function inside(name: string, command: string[], input?: string): Promise<string> {
+  const options = input === undefined ? {} : { input };
+  return (await run('nsenter', [`--net=${netnsPathOf(name)}`, ...command], options)).stdout;
+}
+
+async function leftovers(): Promise<string> {
+  const links = await run('ip', ['-o', 'link']);
+  const netns = await run('ip', ['netns']);
+  return `${links.stdout}${netns.stdout}`
+    .split('\n')
+    .filter((line) => line.includes(`l2t${tag}`) || line.includes(`l2t-${tag}`))
+    .filter((line) => !line.includes(bridge))
+    .join('\n');
+}
+
+async function timed<T>(what: string, work: () => Promise<T>): Promise<T> {
+  const start = performance.now();
+  const result = await work();
+  console.log(`${what}: ${(performance.now() - start).toFixed(1)} ms`);
+  return result;
+}
+
+/** Builds a namespace of `state` and reads it back. */
+async function rebuild(suffix: string, state: NetworkState): Promise<NetworkState> {
+  const spec = names(suffix);
+  const veth = state.links.find((link) => link.kind === 'veth');
+  const { path } = await createJobNetns({
+    ...spec,
+    ...(veth?.mac === undefined ? {} : { mac: veth.mac }),
+    ...(veth === undefined ? {} : { mtu: veth.mtu }),
+    ...(veth?.index === undefined ? {} : { innerIndex: veth.index }),
+  });
+  await timed(`apply ${suffix}`, () => applyNetwork(planNetwork(state), { path }));
+  return timed(`capture ${suffix}`, () => captureNetwork({ path }));
+}
+
+beforeAll(async () => {
+  await run('ip', ['link', 'add', bridge, 'mtu', '1450', 'type', 'bridge']);
+  await warmCapture();
+});
+
+afterAll(async () => {
+  for (const { name, hostEnd } of made) await destroyJobNetns(name, hostEnd);
+  await run('ip', ['link', 'del', bridge]);
+  expect(await leftovers()).toBe('');
+});
+
+const batch = `
+link set dev eth0 txqueuelen 500 alias "the job's wire" group 7
+addr add 10.78.0.2/24 brd + dev eth0
+addr add 10.78.0.3/24 dev eth0 label eth0:x
+addr add 10.79.0.1 peer 10.79.0.2/32 dev eth0
+addr add 10.80.0.1/24 dev eth0 metric 77
+addr add 10.81.0.1/24 dev eth0 noprefixroute
+addr add fd78::2/64 dev eth0 nodad
+addr add fd78::3/64 dev eth0 nodad preferred_lft 0
+addr add fd79::2/64 dev eth0 nodad noprefixroute
+addr add fe80::77/64 dev eth0 nodad
+addr add 10.99.9.9/32 dev lo
+route add default via 10.78.0.1 metric 100
+route add 10.9.0.0/16 nexthop via 10.78.0.1 weight 2 nexthop via 10.78.0.5 weight 3
+route add 10.8.0.0/16 via 10.78.0.9 mtu 1300 table 77 proto static
+route add default via 169.254.1.1 dev eth0 onlink table 78
+route add 169.254.7.1 dev eth0 scope link
+route add 10.70.0.0/16 via 169.254.7.1
+route append 10.70.0.0/16 via 10.78.0.1
+route add blackhole 10.7.0.0/16
+route add unreachable default metric 4000
+route add 10.6.0.0/16 via 9.9.9.9 dev eth0 onlink src 10.78.0.3
+route add 10.4.0.0/16 via 10.78.0.1 advmss 1200 tos 0x10 congctl cubic initcwnd 20
+route add 10.3.0.0/16 via inet6 fe80::1 dev eth0
+route add local 10.98.0.0/16 dev lo table local
+neigh add 10.78.0.1 lladdr 02:00:00:00:00:01 dev eth0 nud permanent
+neigh add fd78::1 lladdr 02:00:00:00:00:01 dev eth0 nud permanent router
+neigh add proxy 10.78.0.77 dev eth0
+rule add from 10.78.0.2 lookup 77 priority 1000
+rule add to 10.0.0.0/8 lookup 77 priority 1000
+rule add fwmark 0x7/0xff lookup 78 priority 999
+rule add not from 10.0.0.0/8 tos 0x10 ipproto tcp sport 80 lookup 500 suppress_prefixlength 0
+rule add uidrange 0-10 iif eth0 dport 80-90 blackhole priority 33
+rule del priority 32767
+`;
+
+const batch6 = `
+route add default via fd78::1 metric 100
+route add fd99::/64 nexthop via fd78::1 nexthop via fd78::5 weight 3
+route add fd98::/64 via fd78::1 mtu 1300 pref high
+route add fd97::/64 dev eth0 table 77
+route add blackhole fd96::/64
+rule add from fd78::/64 lookup 77 priority 900
+rule add to fd00::/8 goto 950 priority 34
+rule add oif eth0 prohibit priority 950
+`;
+
+const ruleset = `
+table inet web {
+  set allowed { type ipv4_addr; flags interval; elements = { 10.0.0.0/8, 192.0.2.1 } }
+  set seen { type ipv4_addr; size 100; flags dynamic,timeout; timeout 1h; elements = { 192.0.2.9 } }
+  map ports { type inet_service : verdict; elements = { 22 : drop, 80 : jump count } }
+  counter hits { packets 41 bytes 4100 }
+  chain count { counter name hits accept comment "web { hits"; }
+  chain input {
+    type filter hook input priority filter; policy accept;
+    ip saddr @allowed counter packets 7 bytes 700 accept
+    ct state established,related accept
+    tcp dport vmap @ports
+    meta hour "02:00"-"03:00" drop
+    tcp flags & (syn | ack) == syn limit rate 10/second burst 5 packets accept
+    icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+  }
+}
+table ip nat {
+  chain prerouting {
+    type nat hook prerouting priority dstnat;
+    tcp dport 8080 dnat to 10.78.0.2:80
+  }
+  chain postrouting {
+    type nat hook postrouting priority srcnat;
+    oifname "eth0" masquerade
+    iif "lo" counter packets 1 bytes 2
+  }
+}
+table ip migrate-lock {
+  chain x {
+  }
+}
+`;
+
+describe('a namespace in full', () => {
+  let first: NetworkState;
+
+  beforeAll(async () => {
+    const spec = names('a');
+    const { mtu } = await createJobNetns({ ...spec, mac: randomMac() });
+    expect(mtu).toBe(1450);
+    await inside(spec.name, ['ip', '-batch', '-'], batch.trimStart());
+    await inside(spec.name, ['ip', '-6', '-batch', '-'], batch6.trimStart());
+    await inside(spec.name, ['nft', '-f', '-'], ruleset);
+    for (const line of [
+      'net/core/somaxconn=77',
+      'net/ipv4/ip_forward=1',
+      'net/ipv4/ip_local_port_range=2000	3000',
+      'net/ipv4/conf/eth0/rp_filter=2',
+      'net/ipv6/conf/eth0/hop_limit=77',
+      'net/ipv6/conf/all/forwarding=1',
+      'net/ipv6/conf/eth0/forwarding=0',
+      'net/ipv6/conf/eth0/accept_ra=0',
+    ]) {
+      const [key, value] = line.split('=') as [string, string];
+      await inside(spec.name, ['tee', `/proc/sys/${key}`], value);
+    }
+    first = await timed('capture a', () => captureNetwork({ path: netnsPathOf(spec.name) }));
+  });
+
+  test('is captured with all that was put into it', () => {
+    expect(first.warnings).toEqual([]);
+    expect(first.links.map((link) => link.name)).toEqual(['lo', 'eth0']);
+    expect(first.links[1]).toMatchObject({ mtu: 1450, alias: "the job's wire", group: 7 });
+    expect(first.addresses).toHaveLength(13);
+    expect(first.routes).toHaveLength(18);
+    expect(first.rules).toHaveLength(8);
+    expect(first.removedRules).toEqual([{ family: 4, priority: 32_767, table: 253 }]);
+    expect(first.neighbours).toHaveLength(3);
+    expect(first.nft.map((table) => table.name)).toEqual(['web', 'nat']);
+    expect(first.nft[0]?.text).toContain('packets 41 bytes 4100');
+    expect(first.sysctls).toMatchObject({
+      'net/core/somaxconn': '77',
+      'net/ipv4/ip_forward': '1',
+      'net/ipv6/conf/eth0/hop_limit': '77',
+      'net/ipv6/conf/eth0/forwarding': '0',
+      'net/ipv6/conf/lo/forwarding': '1',
+    });
+  });
+
+  test('arrives equal, and once more from there', async () => {
+    const second = await rebuild('b', first);
+    expect(diffNetwork(first, second)).toEqual([]);
+    expect(second.nft[0]?.text).toContain('packets 41 bytes 4100');
+    expect(second.nft[0]?.text).toContain('packets 7 bytes 700');
+    expect(second.nft[1]?.text).toBe(first.nft[1]?.text);
+    const third = await rebuild('c', second);
+    expect({ ...third, nft: [] }).toEqual({ ...second, nft: [] });
+  });
+});
+
+test('a new job gets its addresses, its gateways and nothing else', async () => {
+  const state = freshState({
+    ip: ['10.78.1.2/24', 'fd78:1::2/64'],
+    gateways: ['10.78.1.1', 'fd78:1::1'],
+    mtu: 1450,
+  });
+  const found = await rebuild('f', state);
+  expect(diffNetwork(state, found)).toEqual([]);
+  expect(found.warnings).toEqual([]);
+  const script = `const net = require('node:net');
+for (const host of ['10.78.1.2', 'fd78:1::2']) {
+  const server = net.createServer().listen(80, host, () => {
+    net.connect(80, host).on('connect', function () { this.destroy(); server.close(); });
+  });
+}`;
+  await inside(`l2t-${tag}-f`, [process.execPath, '-e', script]);
+});
+
+test('a job off the bridge is silent, on it reachable, off it again silent', async () => {
+  const one = names('p');
+  const two = names('q');
+  await run('ip', ['link', 'set', bridge, 'up']);
+  for (const [spec, ip] of [[one, '10.78.2.1/24'] as const, [two, '10.78.2.2/24'] as const]) {
+    const { path, mtu } = await createJobNetns(spec);
+    await applyNetwork(planNetwork(freshState({ ip: [ip], mtu })), { path });
+  }
+  // A refusal is an answer; silence is none.
+  const answers = async () => {
+    const connect = ['timeout', '1', 'bash', '-c', '</dev/tcp/10.78.2.2/9'];
+    const args = [`--net=${netnsPathOf(one.name)}`, ...connect];
+    return (await run('nsenter', args, { okCodes: [1, 124] })).exitCode === 1;
+  };
+  await attachToBridge(one.hostEnd, bridge);
+  expect(await answers()).toBe(false);
+  await attachToBridge(two.hostEnd, bridge);
+  expect(await answers()).toBe(true);
+  await detachFromBridge(two.hostEnd);
+  await detachFromBridge(two.hostEnd);
+  expect(await answers()).toBe(false);
+});
+
+test('what fails midway leaves nothing, and what was there stays', async () => {
+  const spec = names('x');
+  const before = await leftovers();
+  await expect(createJobNetns({ ...spec, bridge: 'lo' })).rejects.toThrow('no bridge');
+  await expect(createJobNetns({ ...spec, bridge: 'nosuch0' })).rejects.toThrow('nosuch0');
+  await expect(createJobNetns({ ...spec, innerName: 'lo' })).rejects.toThrow('could not be made');
+  await expect(createJobNetns({ ...spec, mac: '01:00:00:00:00:01' })).rejects.toThrow();
+  expect(await leftovers()).toBe(before);
+  await createJobNetns(spec);
+  const there = await leftovers();
+  await expect(createJobNetns(spec)).rejects.toThrow('could not be made');
+  await expect(createJobNetns({ ...names('y'), hostEnd: spec.hostEnd })).rejects.toThrow();
+  expect(await leftovers()).toBe(there);
+  await destroyJobNetns(spec.name, spec.hostEnd);
+  await destroyJobNetns(spec.name, spec.hostEnd);
+  expect(await leftovers()).toBe(before);
+});
+
+test('a device that cannot be made elsewhere is refused by name, an ignored one is not', async () => {
+  const spec = names('r');
+  const { path } = await createJobNetns(spec);
+  await inside(spec.name, ['ip', 'link', 'add', 'mgh0', 'type', 'ifb']);
+  await inside(spec.name, ['ip', 'link', 'add', 'br9', 'type', 'bridge']);
+  await expect(captureNetwork({ path })).rejects.toMatchObject({
+    code: 'PLAN_REFUSED',
+    message: expect.stringContaining('device br9 is of kind bridge'),
+  });
+  const state = await captureNetwork({ path }, { ignoreLinks: ['br9'] });
+  expect(state.links.map((link) => link.name)).toEqual(['lo', 'eth0']);
+});
+
+test('a refused line is named', async () => {
+  const spec = names('s');
+  const { path, mtu } = await createJobNetns(spec);
+  const state = freshState({ ip: ['10.78.3.1/24'], gateways: ['192.0.2.1'], mtu });
+  await expect(applyNetwork(planNetwork(state), { path })).rejects.toMatchObject({
+    code: 'NETWORK_FAILED',
+    message: expect.stringContaining('via 192.0.2.1'),
+  });
+  const odd = { ...state, routes: [], sysctls: { 'net/ipv4/nosuch': '1' } };
+  await expect(applyNetwork(planNetwork(odd), { path })).rejects.toThrow('net/ipv4/nosuch');
+  await expect(captureNetwork({ path: '/run/netns/l2t-none' })).rejects.toMatchObject({
+    code: 'NETWORK_FAILED',
+  });
+});
