@@ -67,7 +67,7 @@ exec "$@"
 
 function hookEnvironment(start: CriuStart): Record<string, string> {
   return {
-    PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin',
+    PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
     MIGRATE_CGROUP: start.cgroup,
     MIGRATE_NODE: start.recover?.node ?? '',
     MIGRATE_PROGRAM: start.recover?.program ?? '',

@@ -1,0 +1,94 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { UndoStack } from '../base/undo.ts';
+import { startDump } from '../criu/dump.ts';
+import { makeImagesDirectory } from '../criu/images.ts';
+import type { CriuProcess } from '../criu/process.ts';
+import { freezeCgroup, isFrozen, thawCgroup } from '../host/cgroup.ts';
+import { removeTree } from '../host/files.ts';
+import { paths } from '../job/paths.ts';
+import type { StoredJob } from '../job/record.ts';
+import { prepareHold, startHold } from '../network/switchover/hold.ts';
+import { addLock } from '../network/switchover/lock.ts';
+import { removeSourceLock, reopen, type SourceLock } from './source-lock.ts';
+
+/** Tasks stop within a millisecond or two; one that sleeps in the kernel may take its time. */
+const freezeTimeoutMs = 5_000;
+const collectTimeoutSeconds = 10;
+
+/** A dump that stands ready in its first hook, and everything of it that costs time. */
+export interface ReadyDump {
+  readonly job: StoredJob;
+  readonly criu: CriuProcess;
+  readonly images: string;
+  readonly work: string;
+  readonly lock: SourceLock | undefined;
+}
+
+export interface DumpWish {
+  readonly id: string;
+  readonly job: StoredJob;
+  /** Undefined for a checkpoint into a file: nobody else takes the job's packets. */
+  readonly lock: SourceLock | undefined;
+  readonly recover?: { readonly node: string; readonly program: string; readonly job: string };
+}
+
+/** Everything that need not happen in the frozen window: images in memory, the hold, criu started. */
+export async function prepareDump(wish: DumpWish, undo: UndoStack): Promise<ReadyDump> {
+  const { id, job, lock } = wish;
+  const work = join(paths.moves, id);
+  const images = join(work, 'images');
+  undo.push('work directory', () => removeTree(work));
+  await makeImagesDirectory(images, undo);
+  if (lock !== undefined) {
+    undo.push('lock', () => removeSourceLock(lock));
+    await prepareHold(lock.hold);
+  }
+  const criu = await startDump({
+    pid: job.initPid,
+    images,
+    work,
+    cgroup: job.cgroup,
+    timeoutSeconds: collectTimeoutSeconds,
+    ...(job.netns === undefined ? {} : { netnsInode: (await stat(job.netns)).ino }),
+    ...(wish.recover === undefined ? {} : { recover: wish.recover }),
+  });
+  const ready: ReadyDump = { job, criu, images, work, lock };
+  undo.push('freeze', () => revive(ready));
+  await criu.reached('pre-dump');
+  return ready;
+}
+
+/** Packets wait, then the tasks stop, then nothing leaves any more. */
+export async function freeze({ job, lock }: ReadyDump): Promise<void> {
+  if (lock !== undefined) await startHold(lock.hold);
+  await freezeCgroup(job.cgroup, freezeTimeoutMs);
+}
+
+export async function shut({ lock }: ReadyDump): Promise<void> {
+  if (lock !== undefined) await addLock(lock.lock);
+}
+
+/** The dump itself; afterwards the job is stopped, alive, and in the hands of the post-dump hook. */
+export async function dump({ criu }: ReadyDump): Promise<void> {
+  criu.answer('go');
+  await criu.reached('post-dump');
+}
+
+/**
+ * The job goes on here. CRIU comes first, because it takes the sockets out of repair; then the
+ * network opens, the tasks run, and what was held is delivered.
+ */
+export async function revive(ready: ReadyDump): Promise<void> {
+  ready.criu.answer('abort');
+  await ready.criu.ended;
+  if (ready.lock !== undefined) await reopen(ready.lock);
+  await thawCgroup(ready.job.cgroup);
+}
+
+/** Ends the frozen copy: it runs elsewhere. */
+export async function endFrozen(ready: ReadyDump): Promise<void> {
+  ready.criu.answer('kill');
+  await ready.criu.ended;
+  if (await isFrozen(ready.job.cgroup)) await thawCgroup(ready.job.cgroup);
+}

@@ -1,0 +1,159 @@
+import { MigrateError } from '../../base/errors.ts';
+import { run } from '../../host/run.ts';
+import { addressBytes, hostPrefix, type InterfaceAddress } from '../address.ts';
+
+/** The addresses that an l3 job owns on its host's device. */
+export interface L3Identity {
+  readonly device: string;
+  readonly addresses: readonly InterfaceAddress[];
+  /** Stands for ::1; on `lo` as a /128, reachable from nowhere else. */
+  readonly loopback6: string;
+  /** Stands for 127.0.0.1; its low bits number the job on its host. */
+  readonly loopback4: string;
+}
+
+/** Our routes, as `ip route show proto 77` lists them (rtnetlink(7), RTPROT_* above 4 are free). */
+const routeProtocol = 77;
+
+/**
+ * Puts the addresses on the device, each as a single host address: with a prefix of their own the
+ * first of a subnet would be its primary, and when that job leaves the kernel takes the others'
+ * addresses away with it (kernel net/ipv4/devinet.c, __inet_del_ifa). A prefix that the device does
+ * not reach yet gets a route of its own, with a metric that only this job has.
+ */
+export async function addIdentity(identity: L3Identity): Promise<void> {
+  const { device, addresses, loopback6 } = identity;
+  const routes = await missingPrefixes(identity);
+  const lines = [
+    ...addresses.map(({ address, family }) =>
+      family === 4
+        ? `addr add ${address}/32 dev ${device}`
+        : `addr add ${address}/128 dev ${device} nodad`,
+    ),
+    `addr add ${loopback6}/128 dev lo nodad`,
+    ...routes.map((route) => `-${route.family} route add ${routeText(identity, route)}`),
+  ];
+  await run('ip', ['-batch', '-'], { input: `${lines.join('\n')}\n` });
+}
+
+/** Takes all of it off again; what is not there is fine. */
+export async function removeIdentity(identity: L3Identity): Promise<void> {
+  const { device, addresses, loopback6 } = identity;
+  const lines = [
+    ...addresses.map(
+      ({ address, family }) => `addr del ${address}/${hostPrefix(family)} dev ${device}`,
+    ),
+    `addr del ${loopback6}/128 dev lo`,
+    ...addresses.map((route) => `-${route.family} route del ${routeText(identity, route)}`),
+  ];
+  // With -force ip(8) goes on after an error and exits with 1; 255 when the device is gone.
+  await run('ip', ['-force', '-batch', '-'], {
+    input: `${lines.join('\n')}\n`,
+    okCodes: [0, 1, 2, 255],
+  });
+}
+
+/** Which of the job's addresses this host has already, and on which device. */
+export async function presentAddresses(
+  addresses: readonly InterfaceAddress[],
+): Promise<{ address: string; device: string }[]> {
+  const { stdout } = await run('ip', ['-j', 'addr', 'show']);
+  const links = JSON.parse(stdout) as { ifname: string; addr_info?: { local?: string }[] }[];
+  return links.flatMap(({ ifname, addr_info }) =>
+    (addr_info ?? [])
+      .filter(({ local }) => addresses.some(({ address }) => address === local))
+      .map(({ local }) => ({ address: local ?? '', device: ifname })),
+  );
+}
+
+/** The device that reaches the job's network here; NETWORK_FAILED when none does. */
+export async function chooseDevice(
+  addresses: readonly InterfaceAddress[],
+  wanted?: string,
+): Promise<string> {
+  if (wanted !== undefined) {
+    await run('ip', ['-j', 'link', 'show', 'dev', wanted]);
+    return wanted;
+  }
+  for (const { address, family } of addresses) {
+    const { stdout, exitCode } = await run('ip', [`-${family}`, '-j', 'route', 'get', address], {
+      okCodes: [0, 1, 2],
+    });
+    const [route] = exitCode === 0 ? (JSON.parse(stdout) as { dev?: string }[]) : [];
+    if (route?.dev !== undefined && route.dev !== 'lo') return route.dev;
+  }
+  const list = addresses.map(({ address }) => address).join(', ');
+  throw new MigrateError('NETWORK_FAILED', `no device of this host reaches ${list}`, {
+    hint: 'name one with --dev',
+  });
+}
+
+export interface DeviceFacts {
+  readonly device: string;
+  readonly mac: string;
+  /** Addresses of the host itself on it, to which held packets can be sent on. */
+  readonly v4?: string;
+  readonly v6?: string;
+}
+
+/** What the other side must know about a device to send packets on to it. */
+export async function deviceFacts(device: string): Promise<DeviceFacts> {
+  const { stdout } = await run('ip', ['-j', 'addr', 'show', 'dev', device]);
+  const [link] = JSON.parse(stdout) as {
+    address: string;
+    addr_info?: { family: string; local: string; scope: string; prefixlen: number }[];
+  }[];
+  // A single host address may be a job's, which moves; the host's own have a network.
+  const first = (family: string, scope: string, single: number): string | undefined =>
+    link?.addr_info?.find(
+      (info) => info.family === family && info.scope === scope && info.prefixlen !== single,
+    )?.local;
+  const v4 = first('inet', 'global', 32);
+  const v6 = first('inet6', 'link', 128) ?? first('inet6', 'global', 128);
+  return {
+    device,
+    mac: link?.address ?? '',
+    ...(v4 === undefined ? {} : { v4 }),
+    ...(v6 === undefined ? {} : { v6 }),
+  };
+}
+
+async function missingPrefixes(identity: L3Identity): Promise<InterfaceAddress[]> {
+  const missing: InterfaceAddress[] = [];
+  for (const address of identity.addresses) {
+    if (address.prefix === hostPrefix(address.family)) continue;
+    const covering = await run('ip', [
+      `-${address.family}`,
+      ...['-j', 'route', 'show', 'dev', identity.device, 'match', networkOf(address)],
+    ]);
+    const onLink = (
+      JSON.parse(covering.stdout || '[]') as { gateway?: string; dst: string }[]
+    ).filter(({ gateway, dst }) => gateway === undefined && dst !== 'default');
+    if (onLink.length === 0) missing.push(address);
+  }
+  return missing;
+}
+
+function routeText(identity: L3Identity, address: InterfaceAddress): string {
+  const network = networkOf(address);
+  const [, b = 0, c = 0, d = 0] = identity.loopback4.split('.').map(Number);
+  const metric = 0x100_0000 + (b & 0x7f) * 65_536 + c * 256 + d;
+  return `${network} dev ${identity.device} scope link proto ${routeProtocol} metric ${metric}`;
+}
+
+function networkOf(address: InterfaceAddress): string {
+  const bits = address.family === 4 ? 32 : 128;
+  const bytes = addressToBigInt(address);
+  const shift = BigInt(bits - address.prefix);
+  return `${bigIntToAddress((bytes >> shift) << shift, address.family)}/${address.prefix}`;
+}
+
+function addressToBigInt({ address }: InterfaceAddress): bigint {
+  return BigInt(`0x${addressBytes(address).toString('hex')}`);
+}
+
+function bigIntToAddress(value: bigint, family: 4 | 6): string {
+  const hex = value.toString(16).padStart(family === 4 ? 8 : 32, '0');
+  const parts = hex.match(family === 4 ? /../g : /..../g) ?? [];
+  return family === 4 ? parts.map((part) => Number.parseInt(part, 16)).join('.') : parts.join(':');
+}

@@ -1,0 +1,152 @@
+import { join } from 'node:path';
+import { MigrateError } from '../base/errors.ts';
+import type { UndoStack } from '../base/undo.ts';
+import { findCgroupRoot, makeCgroup, removeCgroup } from '../host/cgroup.ts';
+import { cgroupParentName } from '../job/paths.ts';
+import { parseInterfaceAddress } from '../network/address.ts';
+import { openFilter, unloadFilter } from '../network/l3/filter.ts';
+import {
+  addIdentity,
+  chooseDevice,
+  deviceFacts,
+  type L3Identity,
+  presentAddresses,
+  removeIdentity,
+} from '../network/l3/identity.ts';
+import { choosePrivateLoopback } from '../network/l3/loopback.ts';
+import { addLock, type LockSpec, removeLock } from '../network/switchover/lock.ts';
+import type { Established } from './established.ts';
+
+export interface L3Wish {
+  readonly name: string;
+  readonly ip: readonly string[];
+  readonly dev?: string;
+  /** Chosen by the first host; a job keeps it, since its sockets are bound to it. */
+  readonly loopback?: { readonly v4: string; readonly v6: string };
+  /** A move's id: the job stays mute behind a lock of that name until it goes live. */
+  readonly mutedBy?: string;
+}
+
+/**
+ * Makes a host ready for an l3 job: cgroup, bind filter, addresses. Throws NETWORK_FAILED when an
+ * address is here already; every effect has its inverse on `undo` first.
+ */
+export async function establishL3(wish: L3Wish, undo: UndoStack): Promise<Established> {
+  const addresses = wish.ip.map(parseInterfaceAddress);
+  await refuseTaken(wish);
+  const device = await chooseDevice(addresses, wish.dev);
+  const parent = join(await findCgroupRoot(), cgroupParentName);
+  const cgroup = join(parent, wish.name);
+  undo.push('cgroup', () => removeCgroup(cgroup));
+  await makeCgroup(cgroup);
+  const loopback = await enterFilter(parent, cgroup, wish, undo);
+  const identity: L3Identity = {
+    device,
+    addresses,
+    loopback4: loopback.v4,
+    loopback6: loopback.v6,
+  };
+  const lock = lockOf(wish, loopback);
+  if (lock !== undefined) {
+    undo.push('lock', () => removeLock(lock));
+    await addLock(lock);
+  }
+  undo.push('addresses', () => removeIdentity(identity));
+  await addIdentity(identity);
+  const facts = await deviceFacts(device);
+  return {
+    ...facts,
+    cgroup,
+    loopback,
+    async goLive() {
+      if (lock === undefined) return;
+      await removeLock(lock);
+      undo.forget('lock');
+    },
+  };
+}
+
+/** The inverse of establishL3 for a job that runs or has ended here. */
+export async function dismantleL3(
+  job: L3Wish & { readonly cgroup: string; readonly device: string },
+): Promise<void> {
+  const loopback = job.loopback ?? { v4: '', v6: '' };
+  await removeIdentity({
+    device: job.device,
+    addresses: job.ip.map(parseInterfaceAddress),
+    loopback4: loopback.v4,
+    loopback6: loopback.v6,
+  });
+  await leaveFilter(join(job.cgroup, '..'), job.cgroup);
+  await removeCgroup(job.cgroup);
+}
+
+/** Every address of the job, without length; its private ones included when they are known. */
+export function allAddressesOf(job: L3Wish): string[] {
+  const own = job.ip.map((text) => parseInterfaceAddress(text).address);
+  return job.loopback === undefined ? own : [...own, job.loopback.v4, job.loopback.v6];
+}
+
+async function refuseTaken(wish: L3Wish): Promise<void> {
+  const [taken] = await presentAddresses(wish.ip.map(parseInterfaceAddress));
+  if (taken === undefined) return;
+  throw new MigrateError(
+    'NETWORK_FAILED',
+    `address ${taken.address} is already on ${taken.device} of this host`,
+    { hint: 'an address belongs to one job; `ip addr` shows who has it' },
+  );
+}
+
+async function enterFilter(
+  parent: string,
+  cgroup: string,
+  wish: L3Wish,
+  undo: UndoStack,
+): Promise<{ v4: string; v6: string }> {
+  const addresses = wish.ip.map(parseInterfaceAddress);
+  undo.push('bind filter', () => leaveFilter(parent, cgroup));
+  const filter = await openFilter(parent);
+  try {
+    const jobs = await filter.list();
+    const loopback = wish.loopback ?? chooseLoopback(addresses[0]?.address ?? '', jobs);
+    await filter.add(cgroup, {
+      ipv4: addresses.filter(({ family }) => family === 4).map(({ address }) => address),
+      ipv6: addresses.filter(({ family }) => family === 6).map(({ address }) => address),
+      loopback4: loopback.v4,
+      loopback6: loopback.v6,
+    });
+    return loopback;
+  } finally {
+    filter.close();
+  }
+}
+
+function chooseLoopback(
+  primary: string,
+  jobs: readonly { readonly loopback4: string }[],
+): { v4: string; v6: string } {
+  const chosen = choosePrivateLoopback(primary, (candidate) =>
+    jobs.some(({ loopback4 }) => loopback4 === candidate),
+  );
+  return { v4: chosen.loopback4, v6: chosen.loopback6 };
+}
+
+/** Forgets the job; the last one takes the programs and the parent cgroup with it. */
+async function leaveFilter(parent: string, cgroup: string): Promise<void> {
+  const filter = await openFilter(parent).catch(() => undefined);
+  if (filter === undefined) return;
+  try {
+    await filter.remove(cgroup);
+  } finally {
+    filter.close();
+  }
+  await unloadFilter(parent);
+}
+
+function lockOf(
+  wish: L3Wish,
+  loopback: { readonly v4: string; readonly v6: string },
+): LockSpec | undefined {
+  if (wish.mutedBy === undefined) return undefined;
+  return { id: wish.mutedBy, addresses: allAddressesOf({ ...wish, loopback }), mute: true };
+}
