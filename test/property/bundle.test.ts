@@ -11,6 +11,7 @@ import {
 import {
   begin,
   codeOf,
+  forge,
   inPieces,
   readWhole,
   sampleManifest,
@@ -79,6 +80,29 @@ describe('bundle properties', () => {
           onSection: ({ kind }) => (kind === 'tar' ? listTar() : discardSection()),
         });
         expect(await codeOf(reading)).toMatch(/^BUNDLE_/);
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  it('a tar section with right digests and wrong bytes names good files or is refused', async () => {
+    const { payloads } = await readWhole(inPieces(await smallBundle()));
+    const tar = Buffer.from(payloads.get('images') ?? []);
+    const edits = fc.array(fc.tuple(fc.nat(600), fc.nat(255)), { minLength: 1, maxLength: 4 });
+    await fc.assert(
+      fc.asyncProperty(edits, fc.boolean(), async (changes, repaired) => {
+        const hostile = Buffer.from(tar);
+        for (const [at, byte] of changes) hostile[at] = byte;
+        if (repaired) {
+          hostile.fill(' ', 148, 156);
+          const sum = hostile.subarray(0, 512).reduce((total, byte) => total + byte, 0);
+          hostile.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+        }
+        const list = listTar();
+        const bundle = forge([{ payload: hostile }]);
+        const code = await codeOf(readBundle(inPieces(bundle, 100), { onSection: () => list }));
+        expect(code).toMatch(/^(accepted|BUNDLE_UNSAFE)$/);
+        for (const { name } of list.files) expect(name).toMatch(/^[A-Za-z0-9._-]{1,100}$/);
       }),
       { numRuns: 3_000 },
     );
