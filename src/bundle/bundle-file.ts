@@ -13,7 +13,7 @@ export interface BundleFile extends ByteSink {
   discard(): Promise<void>;
 }
 
-/** The file is readable by its owner alone: a bundle holds a job's memory. Throws TRANSFER_FAILED. */
+/** Readable by its owner alone: a bundle holds a job's memory. Throws TRANSFER_FAILED. */
 export async function createBundleFile(path: string): Promise<BundleFile> {
   const partial = `${path}.partial`;
   await unlink(partial).catch(() => undefined);

@@ -10,7 +10,8 @@ import { readTar, type TarFile, type TarFileSink, type TarSectionSink } from './
  * The directory must exist, belong to us and be closed to everybody else; it stays the same one
  * even if its path is changed meanwhile. What was written when the bundle turns out bad stays
  * there: remove the directory. It has to be in memory or on a local disk: small files are written
- * without leaving the thread, because a job is frozen meanwhile. Throws BUNDLE_UNSAFE for the content, TRANSFER_FAILED for the disk.
+ * without leaving the thread, because a job is frozen meanwhile. Throws BUNDLE_UNSAFE for the
+ * content, TRANSFER_FAILED for the disk.
  */
 export async function extractTarTo(directory: string): Promise<TarSectionSink> {
   const root = await openPrivateDirectory(directory);

@@ -85,7 +85,7 @@ describe('bundle properties', () => {
     );
   });
 
-  it('a tar section with right digests and wrong bytes names good files or is refused', async () => {
+  it('wrong tar bytes behind right digests name good files or are refused', async () => {
     const { payloads } = await readWhole(inPieces(await smallBundle()));
     const tar = Buffer.from(payloads.get('images') ?? []);
     const edits = fc.array(fc.tuple(fc.nat(600), fc.nat(255)), { minLength: 1, maxLength: 4 });
