@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { bundleLimits } from './limits.ts';
 
-/** Every bad path of a value with its reason, on one line: `job.name: not a name; files.3.id: …`. */
+/** Every bad path with its reason, on one line: `job.name: not a job name; files.3.id: …`. */
 export function describeIssues(error: z.ZodError): string {
   const shown = error.issues
     .slice(0, bundleLimits.issuesReportedMax)

@@ -77,7 +77,7 @@ function plainSink(sink: ByteSink): DrainedSink {
   return { write: (bytes) => sink.write(bytes), drained: async () => undefined };
 }
 
-/** Back-pressure by the stream's own high-water mark; an error of the stream fails the next call. */
+/** Back-pressure by the high-water mark of the stream; its error fails the next call. */
 function writableSink(stream: Writable): DrainedSink {
   let last: Promise<void> = Promise.resolve();
   // An 'error' event without a listener would end the process; the write's callback reports it.
