@@ -9,7 +9,9 @@ export interface Stage {
 
 export const resultsDir = 'test-results';
 
-const folders = ['src', 'cli', 'lab', 'test', 'bench', 'integrations'].filter(existsSync);
+const folders = ['src', 'cli', 'lab', 'test', 'bench', 'integrations', 'scripts'].filter(
+  existsSync,
+);
 
 const code: readonly Stage[] = [
   { name: 'biome', command: ['biome', 'check', '--error-on-warnings'] },

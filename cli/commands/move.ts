@@ -1,0 +1,52 @@
+import type { Command } from 'commander';
+import type { Context } from '../context.ts';
+import { notInThisVersion } from '../later.ts';
+import { createMoveReport, type ReportOptions } from '../report/move.ts';
+import { given, parseSeconds, usageError } from '../usage.ts';
+
+/** `migrate JOB HOST`: the program's own action, so it has no name. */
+export function registerMove(program: Command, context: Context): void {
+  program
+    .usage('JOB HOST [options]\n       migrate COMMAND ...')
+    .argument('<JOB>', 'a name, netns:NAME, or pid:N')
+    .argument('[HOST]', 'anything that ssh accepts')
+    .option('--mode <mode>', 'auto or stop-copy', parseMode, 'auto')
+    .option('--timeout <seconds>', 'roll back when the move takes longer', parseSeconds)
+    .option('--json', 'JSON lines on standard output')
+    .option('--quiet', 'print warnings and errors only')
+    .action((job: string, host: string | undefined, flags: MoveFlags) => {
+      if (host !== undefined) return move(job, host, flags, context);
+      throw usageError(`HOST is missing to move a job '${job}', and no command has that name`);
+    });
+}
+
+interface MoveFlags extends ReportOptions {
+  readonly mode: 'auto' | 'stop-copy';
+  readonly timeout?: number;
+}
+
+async function move(job: string, host: string, flags: MoveFlags, context: Context): Promise<void> {
+  context.moving = job;
+  const signal = context.signals.watch();
+  const report = createMoveReport(context, flags);
+  const api = await context.api();
+  try {
+    const result = await api.moveJob(job, host, {
+      mode: flags.mode,
+      ...given({ timeoutMs: flags.timeout }),
+      signal,
+      onEvent: (event) => report.event(event),
+    });
+    await report.result(result);
+    context.exitCode = result.warnings.length > 0 ? 3 : 0;
+  } catch (error) {
+    report.end();
+    throw error;
+  }
+}
+
+function parseMode(text: string): 'auto' | 'stop-copy' {
+  if (text === 'auto' || text === 'stop-copy') return text;
+  if (text === 'pre-copy' || text === 'post-copy') throw notInThisVersion(`--mode ${text}`);
+  throw usageError(`'${text}' is not a mode; there are auto and stop-copy`);
+}

@@ -1,0 +1,34 @@
+import type { Command } from 'commander';
+import { MigrateError } from '../src/base/errors.ts';
+
+/** What the documentation promises for later is refused by name, never taken for a job or ignored. */
+export function registerLater(program: Command): void {
+  for (const name of laterCommands) refuse(program, name);
+  const bundle = program.commands.find((command) => command.name() === 'bundle');
+  if (bundle !== undefined) refuse(bundle, 'diff');
+}
+
+/** The error for an option of a later version, or undefined. */
+export function laterOption(option: string): MigrateError | undefined {
+  return laterOptions.includes(option) ? notInThisVersion(option) : undefined;
+}
+
+export function notInThisVersion(what: string): MigrateError {
+  return new MigrateError('USAGE', `${what} is not in this version of migrate`);
+}
+
+export const laterCommands = ['plan', 'doctor', 'drain', 'protect', 'failover', 'abort'] as const;
+
+const laterOptions = ['--max-frozen', '--bandwidth', '--compress', '--dry-run'];
+
+function refuse(parent: Command, name: string): void {
+  parent
+    .command(name, { hidden: true })
+    .argument('[arguments...]')
+    .allowUnknownOption()
+    .helpOption(false)
+    .action(() => {
+      const words = parent.parent === null ? [name] : [parent.name(), name];
+      throw notInThisVersion(words.join(' '));
+    });
+}
