@@ -1,6 +1,7 @@
 import type { Ground, Host, HostProcess, Lab } from './model.ts';
 import { netnsBackend } from './netns/backend.ts';
 import type { Argv } from './run.ts';
+import { vmBackend } from './vm/backend.ts';
 
 /** What the verbs ask of a kind of host. Everything else about a lab is common to both kinds. */
 export interface Backend {
@@ -18,4 +19,4 @@ export function backendOf(lab: Pick<Lab, 'backend'>): Backend {
   return BACKENDS[lab.backend];
 }
 
-const BACKENDS = { netns: netnsBackend, vm: netnsBackend } as const;
+const BACKENDS = { netns: netnsBackend, vm: vmBackend } as const;

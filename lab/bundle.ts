@@ -1,6 +1,6 @@
 import { rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { say } from './errors.ts';
+import { messageOf, say } from './errors.ts';
 import { CHECKOUT, pathsOf } from './paths.ts';
 import { run } from './run.ts';
 
@@ -21,6 +21,13 @@ export async function refreshBundle(lab: string): Promise<void> {
   } finally {
     await rm(aside, { force: true });
   }
+}
+
+/** A checkout that does not build is no reason to be without hosts to mend it on. */
+export async function tryRefreshBundle(lab: string): Promise<void> {
+  await refreshBundle(lab).catch((error: unknown) => {
+    say(`hosts come without this checkout's migrate: ${messageOf(error)}`);
+  });
 }
 
 const BUNDLE_TIMEOUT_MS = 120_000;

@@ -5,7 +5,7 @@ import { LabError } from './errors.ts';
 export async function run(argv: Argv, options: RunOptions = {}): Promise<string> {
   const result = await attempt(argv, options);
   if (result.ok) return result.stdout;
-  throw new LabError(`${argv.slice(0, SHOWN_WORDS).join(' ')}: ${lastLine(result.stderr)}`);
+  throw new LabError(`${argv.slice(0, SHOWN_WORDS).join(' ')}: ${tellingLine(result.stderr)}`);
 }
 
 /** The same where failing is an answer. */
@@ -42,6 +42,9 @@ const RUN_TIMEOUT_MS = 60_000;
 const OUTPUT_LIMIT_CHARS = 16_000_000;
 const SHOWN_WORDS = 6;
 
-function lastLine(text: string): string {
-  return text.trim().split('\n').at(-1) || 'failed and said nothing';
+/** The last line that speaks of an error, for some programs go on talking after it. */
+function tellingLine(text: string): string {
+  const lines = text.trim().split('\n');
+  const telling = lines.filter((line) => /\berror:|^E: /i.test(line));
+  return (telling.at(-1) ?? lines.at(-1))?.trim() || 'failed and said nothing';
 }

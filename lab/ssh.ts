@@ -19,7 +19,12 @@ export async function answersSsh(lab: Lab, host: Host): Promise<void> {
 }
 
 /** The words that run a remote command as root from the machine's place on the lab's wire. */
-export function sshTo(lab: Lab, host: Host, command: readonly string[]): Argv {
+export function sshTo(
+  lab: Lab,
+  host: Host,
+  command: readonly string[],
+  more: readonly string[] = [],
+): Argv {
   const paths = pathsOf(lab.name);
   const options = [
     'BatchMode=yes',
@@ -31,7 +36,12 @@ export function sshTo(lab: Lab, host: Host, command: readonly string[]): Argv {
   ];
   const flags = ['-F', 'none', ...options.flatMap((option) => ['-o', option])];
   const to = `root@${ipv4(host.number)}`;
-  return inSegment(paths.netns, ['ssh', ...flags, to, '--', ...command]);
+  return inSegment(paths.netns, ['ssh', ...flags, ...more, to, '--', ...command]);
+}
+
+/** A remote shell reads these words as the words they are. */
+export function quoted(words: readonly string[]): string {
+  return words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
 }
 
 const SSH_LIMIT = { forMs: 60_000, everyMs: 50 };

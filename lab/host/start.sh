@@ -2,6 +2,9 @@
 # Process 1 of a host, from the moment its root is in place: names, network, sshd, then reaping.
 set -eu
 exec </dev/null >/var/log/lab-start.log 2>&1
+# A guest has a console on which the machine reads; a netns host's files it reads by itself.
+console() { [ ! -c /dev/console ] || "$@" >/dev/console; }
+trap 'console tail -n 5 /var/log/lab-start.log' EXIT
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 cd /
 umask 022
@@ -39,12 +42,19 @@ for family in iptables ip6tables arptables; do
   [ ! -e "$file" ] || echo 0 >"$file"
 done
 
-mkdir -p /run/sshd /run/lock /var/tmp
+# Controllers for the sub-cgroups of whoever makes some.
+for controller in $(cat /sys/fs/cgroup/cgroup.controllers); do
+  echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control || true
+done
+
+mkdir -p /run/sshd /run/lock /run/redis
 chmod 1777 /run/lock
+chown redis:redis /run/redis
 /usr/sbin/sshd
 # Writes /run/criu.kdat, which each later start of criu would else spend its time on.
 criu check >/var/log/criu-check.log 2>&1 || true
 : >/run/lab-ready
+console echo 'lab: ready'
 
 # A name of its own, so that somebody's `pkill sleep` does not turn the host off.
 cp -f /usr/bin/sleep /run/lab-idle

@@ -3,11 +3,13 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Backend } from '../backend.ts';
 import { LabError } from '../errors.ts';
+import { asRootAtHome } from '../host/environment.ts';
 import { hostCgroup, INIT_LEAF, makeHostCgroup, removeHostCgroup } from '../machine/cgroups.ts';
 import { identify, isAlive, killAndWait } from '../machine/process.ts';
 import { ensureTools, NETNS_TOOLS } from '../machine/tools.ts';
 import type { Host, HostProcess, Lab } from '../model.ts';
-import { plugIn, plugOut } from '../network/veth.ts';
+import { unplug } from '../network/segment.ts';
+import { plugIn } from '../network/veth.ts';
 import { pathsOf } from '../paths.ts';
 import { ensureRootfs } from '../rootfs/build.ts';
 import { waitUntil } from '../wait.ts';
@@ -41,8 +43,7 @@ export const netnsBackend: Backend = {
     const namespaces = ['--mount', '--uts', '--ipc', '--net', '--pid', '--cgroup'];
     // With the entering process the command goes too; a session keeps it apart from our terminal.
     const leash = ['setpriv', '--pdeathsig', 'KILL', ...(terminal ? [] : ['setsid'])];
-    const environment = ['env', '-i', '-C', '/root', ...ENVIRONMENT, `TERM=${term(terminal)}`];
-    const inside = [...leash, ...environment, ...command];
+    const inside = [...leash, ...asRootAtHome(command, terminal)];
     return ['/bin/sh', ENTER, procs, 'nsenter', '--target', pid, ...namespaces, '--', ...inside];
   },
 };
@@ -52,14 +53,6 @@ const ENTER = join(import.meta.dirname, 'enter.sh');
 const READY_FILE = 'run/lab-ready';
 const START_LIMIT = { forMs: 30_000, everyMs: 10 };
 const LOG_LINES = 5;
-const ENVIRONMENT = [
-  'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-  'HOME=/root',
-  'USER=root',
-  'LOGNAME=root',
-  'SHELL=/bin/bash',
-  'LANG=C.UTF-8',
-];
 
 async function startInit(lab: Lab, host: Host): Promise<HostProcess> {
   const paths = pathsOf(lab.name);
@@ -99,7 +92,7 @@ async function started(lab: Lab, host: Host, init: HostProcess): Promise<void> {
 
 async function powerOff(lab: Lab, host: Host): Promise<void> {
   // First the cards: a dying process must not be able to close its connections politely.
-  await plugOut(pathsOf(lab.name).netns, host);
+  await unplug(pathsOf(lab.name).netns, host);
   if (host.process !== undefined && !(await killAndWait(host.process))) {
     throw new LabError(`${host.name} does not die`);
   }
@@ -113,10 +106,6 @@ async function bootError(lab: Lab, host: Host, what: string): Promise<LabError> 
   const texts = await Promise.all(logs.map((log) => readFile(log, 'utf8').catch(() => '')));
   const tail = texts.join('').trim().split('\n').slice(-LOG_LINES).join(' / ');
   return new LabError(`${host.name} ${what}: ${tail || 'it left no word'}`);
-}
-
-function term(terminal: boolean): string {
-  return terminal ? (process.env.TERM ?? 'xterm') : 'dumb';
 }
 
 async function isThere(path: string): Promise<boolean> {

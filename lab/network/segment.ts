@@ -1,6 +1,6 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { ipv4, ipv6 } from '../model.ts';
+import { type Host, ipv4, ipv6 } from '../model.ts';
 import { type Argv, attempt, run } from '../run.ts';
 
 /**
@@ -29,6 +29,12 @@ export function inSegment(netns: string, argv: readonly string[]): Argv {
 /** The bridge's end of a host's two cards: eth0, and the uplink of its br0. */
 export function portsOf(number: number): readonly [string, string] {
   return [`h${number}-eth0`, `h${number}-br0`];
+}
+
+/** Takes the cards away at once, before the host can say goodbye to anybody. */
+export async function unplug(netns: string, host: Host): Promise<void> {
+  const lines = portsOf(host.number).map((port) => `link del ${port}`);
+  await attempt(inSegment(netns, ['ip', '-force', '-batch', '-']), { input: lines.join('\n') });
 }
 
 export const BRIDGE = 'lan';

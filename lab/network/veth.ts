@@ -1,5 +1,5 @@
 import { type Host, mac } from '../model.ts';
-import { attempt, run } from '../run.ts';
+import { run } from '../run.ts';
 import { BRIDGE, inSegment, portsOf } from './segment.ts';
 
 /** Gives the host whose init is `pid` its two cards, and plugs both into the bridge. */
@@ -12,10 +12,4 @@ export async function plugIn(netns: string, host: Host, pid: number): Promise<vo
     `link set ${port1} master ${BRIDGE} up`,
   ];
   await run(inSegment(netns, ['ip', '-batch', '-']), { input: lines.join('\n') });
-}
-
-/** Takes the cards away at once, before the host can say goodbye to anybody. */
-export async function plugOut(netns: string, host: Host): Promise<void> {
-  const lines = portsOf(host.number).map((port) => `link del ${port}`);
-  await attempt(inSegment(netns, ['ip', '-force', '-batch', '-']), { input: lines.join('\n') });
 }

@@ -1,43 +1,25 @@
-import { chmod, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { say } from '../errors.ts';
-import { withLock } from '../lock.ts';
 import { ensureTools, ROOTFS_TOOLS } from '../machine/tools.ts';
-import { CACHE_DIR, LOCK_DIR } from '../paths.ts';
 import { run } from '../run.ts';
-import { aptOptions, findMirrors, type Mirrors } from './mirror.ts';
+import { cached } from './cache.ts';
+import { BUILD_TIMEOUT_MS, debianOptions, debianSources } from './debian.ts';
+import { findMirrors } from './mirror.ts';
 import { recipe, recipeHash } from './recipe.ts';
 
 /** The cached root file system all hosts stand on; made on first use. */
 export async function ensureRootfs(): Promise<string> {
-  const place = join(CACHE_DIR, `rootfs-${recipeHash()}`);
-  if (await exists(place)) return place;
-  return withLock(join(LOCK_DIR, '.rootfs.lock'), async () => {
-    if (!(await exists(place))) await build(place);
-    return place;
+  return cached(`rootfs-${recipeHash()}`, {
+    what: 'Debian root file system',
+    takes: 'about a minute',
+    async build(aside) {
+      await ensureTools(ROOTFS_TOOLS);
+      const root = join(aside, 'root');
+      await bootstrap(root, aside);
+      await dress(root);
+      return root;
+    },
   });
-}
-
-export const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
-
-const BUILD_TIMEOUT_MS = 900_000;
-
-/** Everything happens in a directory aside, so that the cache never shows half of it. */
-async function build(place: string): Promise<void> {
-  const started = Date.now();
-  await ensureTools(ROOTFS_TOOLS);
-  await mkdir(CACHE_DIR, { recursive: true });
-  const aside = await mkdtemp(join(CACHE_DIR, 'building-'));
-  try {
-    say(`building the Debian root file system (once, about a minute) in ${place}`);
-    const root = join(aside, 'root');
-    await bootstrap(root, aside);
-    await dress(root);
-    await rename(root, place);
-  } finally {
-    await rm(aside, { recursive: true, force: true });
-  }
-  say(`built it in ${Math.round((Date.now() - started) / 1000)} s`);
 }
 
 async function bootstrap(root: string, aside: string): Promise<void> {
@@ -56,25 +38,16 @@ async function bootstrap(root: string, aside: string): Promise<void> {
     `chroot "$1" ${[...install, ...recipe.newerPackages].join(' ')}`,
   ];
   const args = [
-    ...['--mode=root', '--variant=minbase', '--format=directory', '--quiet'],
-    `--keyring=${KEYRING}`,
-    ...(await aptOptions()).map((option) => `--aptopt=${option}`),
-    '--aptopt=APT::Install-Recommends "false";',
+    '--variant=minbase',
+    ...(await debianOptions()),
     ...recipe.unwanted.map((pattern) => `--dpkgopt=path-exclude=${pattern}`),
     '--dpkgopt=force-unsafe-io',
     `--include=${recipe.packages.join(',')}`,
     ...hooks.map((hook) => `--customize-hook=${hook}`),
     ...[recipe.suite, root, '-'],
   ];
-  const input = sources(mirrors);
+  const input = debianSources(mirrors);
   await run(['mmdebstrap', ...args], { input, timeoutMs: BUILD_TIMEOUT_MS });
-}
-
-function sources(mirrors: Mirrors): string {
-  const lines = [`deb ${mirrors.main} ${recipe.suite} main`];
-  lines.push(`deb ${mirrors.main} ${recipe.suite}-updates main`);
-  if (mirrors.security) lines.push(`deb ${mirrors.security} ${recipe.suite}-security main`);
-  return `${lines.join('\n')}\n`;
 }
 
 /** What the packages do not bring: users, files, directories, and no secrets. */
@@ -108,10 +81,3 @@ async function dress(root: string): Promise<void> {
 const WORLD_WRITABLE = 0o1777;
 const PRIVATE = 0o700;
 const EXECUTABLE = 0o755;
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
-}

@@ -1,5 +1,5 @@
 import { backendOf } from '../backend.ts';
-import { refreshBundle } from '../bundle.ts';
+import { tryRefreshBundle } from '../bundle.ts';
 import { LabError, messageOf, usage } from '../errors.ts';
 import { TAKE_SEED, writeSeeds } from '../host/seed.ts';
 import { withLock } from '../lock.ts';
@@ -65,7 +65,7 @@ async function bring(before: Lab, names: readonly string[]): Promise<Lab> {
   // Written before anything starts, so that `down` finds all of it whatever happens from here.
   await writeLab(lab);
   await makeSegment(pathsOf(lab.name).netns);
-  await Promise.all([writeSeeds(lab), refreshBundle(lab.name)]);
+  await Promise.all([writeSeeds(lab), tryRefreshBundle(lab.name)]);
   const asleep = await selectAsleep([...new Set(names)].map((name) => hostNamed(lab, name)));
   if (lab.hosts.length > before.hosts.length) await spread(lab);
   return bootAll(lab, asleep);
