@@ -1,7 +1,10 @@
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Client, ClientChannel } from 'ssh2';
+import { assert } from '../base/assert.ts';
 import { MigrateError } from '../base/errors.ts';
 import { transportLimits } from './limits.ts';
+import { type RemoteCommand, watchCommand } from './remote-command.ts';
 import { readSshHost, type SshHost } from './ssh-config.ts';
 import { dial, logIn } from './ssh-hop.ts';
 
@@ -15,7 +18,7 @@ export interface Connection {
    * Starts a command. `command` is read by the user's shell over there: it must be a fixed string,
    * never one with a part that came from outside. Throws CONNECTION_LOST.
    */
-  exec(command: string): Promise<ClientChannel>;
+  exec(command: string): Promise<RemoteCommand>;
   /** Ends the connection and everything that runs over it. May be called again. */
   close(): Promise<void>;
   /** Resolves once, with the reason, when the connection has ended; never rejects. */
@@ -35,17 +38,19 @@ export interface ConnectOptions {
 export async function connect(host: string, options: ConnectOptions = {}): Promise<Connection> {
   const hops = await resolveHops(host, options.configFile, 0);
   const clients: Client[] = [];
+  let socket: Socket | undefined;
   try {
     for (const hop of hops) {
       const through = clients.at(-1);
-      const sock = through === undefined ? await dial(hop) : await forward(through, hop);
-      clients.push(await logIn(hop, sock));
+      if (through === undefined) socket = await dial(hop);
+      const sock = through === undefined ? socket : await forward(through, hop);
+      clients.push(await logIn(hop, definitely(sock)));
     }
   } catch (error) {
-    for (const client of clients.reverse()) client.destroy();
+    destroyAll(clients);
     throw error;
   }
-  return makeConnection(host, hops, clients);
+  return makeConnection(definitely(hops.at(-1)), clients, definitely(socket));
 }
 
 /**
@@ -81,28 +86,26 @@ function forward(client: Client, hop: SshHost): Promise<Duplex> {
   });
 }
 
-function makeConnection(
-  host: string,
-  hops: readonly SshHost[],
-  clients: readonly Client[],
-): Connection {
-  const client = clients.at(-1);
-  const last = hops.at(-1);
-  if (client === undefined || last === undefined) {
-    throw new MigrateError('INTERNAL', 'a connection has at least one hop');
-  }
+function makeConnection(hop: SshHost, clients: readonly Client[], socket: Socket): Connection {
+  const client = definitely(clients.at(-1));
+  const host = hop.typed;
   let end: MigrateError | undefined;
   const closed = new Promise<MigrateError>((resolve) => {
     const finish = (why: string) => {
       end ??= new MigrateError('CONNECTION_LOST', `the SSH connection to ${host} ended: ${why}`);
       resolve(end);
     };
-    client.on('error', (error) => finish(error.message));
-    client.on('close', () => finish('it was closed'));
+    for (const one of clients) {
+      one.on('error', (error) => finish(error.message));
+      // A jump host that passes on an end leaves its channel half open, so `close` may never come.
+      one.on('end', () => finish('the other side closed it'));
+      one.on('close', () => finish('it was closed'));
+    }
   });
+  void closed.then(() => destroyAll(clients));
   return {
     host,
-    address: { user: last.user, hostname: last.hostname, port: last.port },
+    address: { user: hop.user, hostname: hop.hostname, port: hop.port },
     exec: (command) =>
       new Promise((resolve, reject) => {
         const refuse = (why: string) =>
@@ -110,7 +113,9 @@ function makeConnection(
         if (end !== undefined) return refuse('it is closed');
         try {
           client.exec(command, (error, channel) =>
-            error === undefined ? resolve(channel) : refuse(error.message),
+            error === undefined
+              ? resolve(watchCommand(joinCorks(channel, socket)))
+              : refuse(error.message),
           );
         } catch (error) {
           refuse(error instanceof Error ? error.message : String(error));
@@ -118,11 +123,38 @@ function makeConnection(
       }),
     async close() {
       client.end();
-      const timer = setTimeout(() => client.destroy(), transportLimits.closeTimeoutMs);
+      const timer = setTimeout(() => socket.destroy(), transportLimits.closeTimeoutMs);
       await closed;
       clearTimeout(timer);
-      for (const hop of [...clients].reverse()) hop.destroy();
+      destroyAll(clients);
     },
     closed,
   };
+}
+
+function destroyAll(clients: readonly Client[]): void {
+  for (const client of [...clients].reverse()) client.destroy();
+}
+
+/**
+ * A chunk becomes nine SSH packets. Corking the channel corks the TCP socket below it too, so that
+ * they leave in one system call: half again as many bytes a second on loopback.
+ */
+function joinCorks(channel: ClientChannel, socket: Socket): ClientChannel {
+  const cork = channel.cork.bind(channel);
+  const uncork = channel.uncork.bind(channel);
+  channel.cork = () => {
+    socket.cork();
+    cork();
+  };
+  channel.uncork = () => {
+    uncork();
+    socket.uncork();
+  };
+  return channel;
+}
+
+function definitely<T>(value: T | undefined): T {
+  assert(value !== undefined, 'a connection has at least one hop');
+  return value;
 }

@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import { type AnyAuthMethod, type BaseAgent, createAgent, type ParsedKey, utils } from 'ssh2';
+import ssh2, { type AnyAuthMethod, type BaseAgent, createAgent, type ParsedKey } from 'ssh2';
 import { transportLimits } from './limits.ts';
 import type { SshHost } from './ssh-config.ts';
 
@@ -60,6 +60,6 @@ async function readKey(path: string): Promise<ParsedKey | undefined> {
 }
 
 function parseKey(bytes: Buffer): ParsedKey | undefined {
-  const key = utils.parseKey(bytes);
+  const key = ssh2.utils.parseKey(bytes);
   return key instanceof Error ? undefined : key;
 }

@@ -67,6 +67,8 @@ export const transportLimits = {
   agentFileBytesMax: 64 * 1024 * 1024,
   /** Copying the agent over a slow link. */
   uploadTimeoutMs: 120_000,
+  /** One line of outside text inside a message of ours. */
+  lineCharsMax: 300,
   /** The agent's standard error that is kept for error messages. */
   stderrBytesMax: 32 * 1024,
 } as const;

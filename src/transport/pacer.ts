@@ -18,7 +18,11 @@ export interface Pacer {
 }
 
 export function createPacer(nowMs: () => number): Pacer {
-  const shortest = createShortestDelay(nowMs);
+  // While the shortest delay is measured anew, little is on the way: else a queue of our own would
+  // count as the link's latency, and grow at every measurement.
+  const shortest = createShortestDelay(nowMs, () => {
+    inFlightMax = transportLimits.inFlightBytesMin;
+  });
   const marks: { end: number; at: number }[] = [];
   const waiting: { bytes: number; resolve: () => void; reject: (error: MigrateError) => void }[] =
     [];
@@ -53,8 +57,10 @@ export function createPacer(nowMs: () => number): Pacer {
       }
       const fresh = total - arrived;
       arrived = total;
-      if (delayMs !== undefined)
-        inFlightMax = steer(inFlightMax, fresh, delayMs, shortest(delayMs));
+      if (delayMs !== undefined) {
+        const shortestMs = shortest(delayMs);
+        inFlightMax = steer(inFlightMax, fresh, delayMs, shortestMs);
+      }
       for (let next = waiting[0]; next !== undefined && hasRoom(next.bytes); next = waiting[0]) {
         waiting.shift();
         grant(next.bytes);
@@ -86,7 +92,10 @@ function steer(inFlight: number, fresh: number, delayMs: number, shortestMs: num
 }
 
 /** The shortest of the last samples: the link's own latency, without any queue. */
-function createShortestDelay(nowMs: () => number): (sampleMs: number) => number {
+function createShortestDelay(
+  nowMs: () => number,
+  onTurn: () => void,
+): (sampleMs: number) => number {
   let current = Number.POSITIVE_INFINITY;
   let previous = Number.POSITIVE_INFINITY;
   let turnsAt = nowMs() + transportLimits.shortestDelayKeptMs;
@@ -94,6 +103,7 @@ function createShortestDelay(nowMs: () => number): (sampleMs: number) => number 
     if (nowMs() >= turnsAt) {
       previous = current;
       current = Number.POSITIVE_INFINITY;
+      onTurn();
       turnsAt = nowMs() + transportLimits.shortestDelayKeptMs;
     }
     current = Math.min(current, sampleMs);

@@ -133,7 +133,7 @@ function allowed<T extends string>(ours: readonly T[], theirs: readonly string[]
 
 function explain(host: SshHost, methods: readonly AnyAuthMethod[], error: unknown): MigrateError {
   const level = (error as { level?: string }).level;
-  const message = tidyText(asMigrateError(error).message, 300);
+  const message = tidyText(asMigrateError(error).message, transportLimits.lineCharsMax);
   if (level === 'client-authentication') {
     const what = methods.length === 0 ? 'there is no key to offer' : 'it accepts none of our keys';
     return new MigrateError('AUTH_FAILED', `cannot log in to ${host.typed}: ${what}`, {
@@ -158,6 +158,6 @@ function tellSocketError(host: SshHost, error: NodeJS.ErrnoException): string {
     case 'ENETUNREACH':
       return `there is no route to ${where}`;
     default:
-      return tidyText(error.message || String(error.code), 300);
+      return tidyText(error.message || String(error.code), transportLimits.lineCharsMax);
   }
 }

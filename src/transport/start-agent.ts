@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
-import type { ClientChannel } from 'ssh2';
 import { within } from '../base/deadline.ts';
-import { asMigrateError, MigrateError, tidyText } from '../base/errors.ts';
+import { asMigrateError, MigrateError } from '../base/errors.ts';
 import { agentExit, runAgentCommand, uploadAgentCommand } from './agent-commands.ts';
 import type { Connection } from './connect.ts';
 import { greetAgent } from './handshake.ts';
 import { transportLimits } from './limits.ts';
 import { createPeer, type Peer, type PeerHandlers } from './peer.ts';
+import type { RemoteCommand } from './remote-command.ts';
 
 /** The program that runs on the other host: one file on this machine, without dependencies. */
 export interface AgentFile {
@@ -71,7 +71,7 @@ async function tryStart(
   sha256: string,
   handlers: PeerHandlers | ((peer: Peer) => PeerHandlers),
 ): Promise<Omit<AgentChannel, 'wasUploaded'> | 'absent'> {
-  const command = watch(await connection.exec(runAgentCommand(sha256)));
+  const command = await connection.exec(runAgentCommand(sha256));
   try {
     const hello = await greetAgent(command.channel, command.channel);
     const explainEnd = () => explainDeath(connection, command);
@@ -86,7 +86,7 @@ async function tryStart(
 }
 
 async function upload(connection: Connection, program: Program): Promise<void> {
-  const command = watch(await connection.exec(uploadAgentCommand(program.sha256)));
+  const command = await connection.exec(uploadAgentCommand(program.sha256));
   command.channel.on('error', () => undefined).resume();
   command.channel.end(program.bytes);
   const host = connection.host;
@@ -98,43 +98,18 @@ async function upload(connection: Connection, program: Program): Promise<void> {
   );
   if (exit === 0) return;
   const why =
-    exit === agentExit.badCopy ? 'it arrived damaged' : lastLine(command) || `exit status ${exit}`;
+    exit === agentExit.badCopy
+      ? 'it arrived damaged'
+      : command.stderrLine() || `exit status ${exit}`;
   throw new MigrateError('AGENT_FAILED', `the agent could not be kept on ${host}: ${why}`, {
     side: 'target',
     hint: 'The home directory of the user there must be writable.',
   });
 }
 
-interface WatchedCommand {
-  readonly channel: ClientChannel;
-  /** The exit status, a signal's name, or undefined when the connection ended first. */
-  readonly exit: Promise<number | string | undefined>;
-  exitWithin(timeoutMs: number): Promise<number | string | undefined>;
-  stderrTail(): string;
-}
-
-function watch(channel: ClientChannel): WatchedCommand {
-  let tail = Buffer.alloc(0);
-  channel.stderr.on('data', (bytes: Buffer) => {
-    tail = Buffer.concat([tail, bytes]).subarray(-transportLimits.stderrBytesMax);
-  });
-  const exit = new Promise<number | string | undefined>((resolve) => {
-    channel.on('exit', (code: number | null, signal?: string) => resolve(code ?? signal));
-    channel.on('close', () => resolve(undefined));
-  });
-  return {
-    channel,
-    exit,
-    async exitWithin(timeoutMs) {
-      return within(exit, timeoutMs, 'AGENT_FAILED', 'no exit status').catch(() => undefined);
-    },
-    stderrTail: () => tidyText(tail.toString('utf8'), transportLimits.stderrBytesMax),
-  };
-}
-
 function explainNoStart(
   connection: Connection,
-  command: WatchedCommand,
+  command: RemoteCommand,
   exit: number | string | undefined,
   error: MigrateError,
 ): MigrateError {
@@ -145,7 +120,7 @@ function explainNoStart(
       hint: 'Install Node 20 or newer where a non-interactive shell finds it (its PATH is short).',
     });
   }
-  const detail = lastLine(command) || (exit === undefined ? '' : `exit status ${exit}`);
+  const detail = command.stderrLine() || (exit === undefined ? '' : `exit status ${exit}`);
   const message = `the agent on ${host} did not start: ${error.message}`;
   return new MigrateError(error.code, detail === '' ? message : `${message}: ${detail}`, {
     side: 'target',
@@ -153,22 +128,12 @@ function explainNoStart(
   });
 }
 
-async function explainDeath(connection: Connection, command: WatchedCommand): Promise<string> {
+async function explainDeath(connection: Connection, command: RemoteCommand): Promise<string> {
   const exit = await command.exitWithin(transportLimits.endReasonTimeoutMs);
   const what =
     exit === undefined
       ? `the connection to ${connection.host} ended`
       : `the agent on ${connection.host} ended with ${exit}`;
-  const detail = lastLine(command);
+  const detail = command.stderrLine();
   return detail === '' ? what : `${what}: ${detail}`;
-}
-
-/** The last line of standard error that says something: where node puts the error's name is first. */
-function lastLine(command: WatchedCommand): string {
-  const lines = command
-    .stderrTail()
-    .split('\n')
-    .map((line) => line.trim());
-  const telling = lines.find((line) => /^\w*Error\b/u.test(line));
-  return tidyText(telling ?? lines.filter(Boolean).at(-1) ?? '', 300);
 }
