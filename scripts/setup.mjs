@@ -26,7 +26,9 @@ const packages = {
 setup();
 
 function setup() {
-  if (!dependenciesFit()) run('npm', ['ci', '--no-audit', '--no-fund']);
+  // `npm ci` refuses a lock file made against a mirror that has only the Linux builds of biome,
+  // esbuild and the like. This keeps to the same lock, checks the same digests and writes neither file.
+  if (!dependenciesFit()) run('npm', ['install', '--no-save', '--no-audit', '--no-fund']);
   const missing = missingPackages();
   if (missing.length === 0) return;
   if (process.getuid() !== 0) {
