@@ -12,6 +12,7 @@ import { unplug } from '../network/segment.ts';
 import { plugIn } from '../network/veth.ts';
 import { pathsOf } from '../paths.ts';
 import { ensureRootfs } from '../rootfs/build.ts';
+import { enterBySsh } from '../ssh.ts';
 import { waitUntil } from '../wait.ts';
 
 /** Hosts made of namespaces on this machine's kernel. */
@@ -38,12 +39,14 @@ export const netnsBackend: Backend = {
   kill: powerOff,
 
   async enter(lab, host, command, terminal) {
+    // A terminal must be one of the host's own; sshd knows how to make one.
+    if (terminal) return enterBySsh(lab, host, command, terminal);
     const pid = String(host.process?.pid);
     const procs = join(await hostCgroup(lab.name, host.name), INIT_LEAF, 'cgroup.procs');
     const namespaces = ['--mount', '--uts', '--ipc', '--net', '--pid', '--cgroup'];
     // With the entering process the command goes too; a session keeps it apart from our terminal.
-    const leash = ['setpriv', '--pdeathsig', 'KILL', ...(terminal ? [] : ['setsid'])];
-    const inside = [...leash, ...asRootAtHome(command, terminal)];
+    const leash = ['setpriv', '--pdeathsig', 'KILL', 'setsid'];
+    const inside = [...leash, ...asRootAtHome(command, false)];
     return ['/bin/sh', ENTER, procs, 'nsenter', '--target', pid, ...namespaces, '--', ...inside];
   },
 };

@@ -12,12 +12,12 @@ import { makeTaps } from '../network/tap.ts';
 import { pathsOf } from '../paths.ts';
 import { ensureRootfs } from '../rootfs/build.ts';
 import { run } from '../run.ts';
-import { answersSsh } from '../ssh.ts';
+import { answersSsh, controlSocket, enterBySsh } from '../ssh.ts';
 import { waitUntil } from '../wait.ts';
 import { ensureGuestGround } from './ground.ts';
 import { findAccelerator } from './probe.ts';
 import { qemuWords } from './qemu.ts';
-import { enterBySsh, startMaster } from './session.ts';
+import { startMaster } from './session.ts';
 
 /** Hosts that are QEMU guests running Debian's kernel, in software where KVM does not work. */
 export const vmBackend: Backend = {
@@ -120,6 +120,7 @@ async function powerOff(lab: Lab, host: Host): Promise<void> {
   }
   await removeHostCgroup(lab.name, host.name);
   await rm(pidFileOf(lab, host), { force: true });
+  await rm(controlSocket(lab.name, host.name), { force: true });
 }
 
 async function inHostCgroup(lab: Lab, host: Host): Promise<['/bin/sh', ...string[]]> {
