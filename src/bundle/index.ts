@@ -1,4 +1,5 @@
 export { type BundleFile, createBundleFile, readBundleFile } from './bundle-file.ts';
+export { packDocument, unpackDocument } from './document.ts';
 export { extractTarTo } from './extract.ts';
 export { bundleVersion } from './frames.ts';
 export { bundleLimits } from './limits.ts';

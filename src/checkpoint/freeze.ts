@@ -5,6 +5,7 @@ import { startDump } from '../criu/dump.ts';
 import { makeImagesDirectory } from '../criu/images.ts';
 import type { CriuProcess } from '../criu/process.ts';
 import { freezeCgroup, isFrozen, thawCgroup } from '../host/cgroup.ts';
+import { nowMs } from '../host/clock.ts';
 import { removeTree } from '../host/files.ts';
 import { paths } from '../job/paths.ts';
 import type { StoredJob } from '../job/record.ts';
@@ -59,12 +60,18 @@ export async function prepareDump(wish: DumpWish, undo: UndoStack): Promise<Read
   return ready;
 }
 
-/** Packets wait, then the tasks stop, then nothing leaves any more. */
-export async function freeze({ job, lock }: ReadyDump): Promise<void> {
+/**
+ * First packets wait, then the tasks stop: what they send last still leaves, what comes is kept.
+ * Resolves to the instant before the first task stopped, on the monotonic clock.
+ */
+export async function freeze({ job, lock }: ReadyDump): Promise<number> {
   if (lock !== undefined) await startHold(lock.hold);
+  const frozenAt = nowMs();
   await freezeCgroup(job.cgroup, freezeTimeoutMs);
+  return frozenAt;
 }
 
+/** From here on nothing leaves, and nothing that slipped past the hold gets in. */
 export async function shut({ lock }: ReadyDump): Promise<void> {
   if (lock !== undefined) await addLock(lock.lock);
 }

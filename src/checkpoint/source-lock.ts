@@ -1,3 +1,4 @@
+import { run } from '../host/run.ts';
 import type { StoredJob } from '../job/record.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
 import { type HoldSpec, releaseHold, removeHold } from '../network/switchover/hold.ts';
@@ -5,14 +6,16 @@ import { type LockSpec, removeLock } from '../network/switchover/lock.ts';
 
 /** How the target can be reached on the job's network, to send held packets on to it. */
 export interface RelayTarget {
-  readonly v4?: string;
-  readonly v6?: string;
+  readonly v4?: string | undefined;
+  readonly v6?: string | undefined;
 }
 
 /** The one lock of a move on the source: packets for the job wait, everything else is dropped. */
 export interface SourceLock {
   readonly hold: HoldSpec;
   readonly lock: LockSpec;
+  /** l2: the MAC that moves with the job. */
+  readonly mac?: string;
 }
 
 /** Addresses that stand for "the same MAC, but not here" in an l2 job's old namespace. */
@@ -23,6 +26,7 @@ export function sourceLockOf(
   id: string,
   device: string,
   target: RelayTarget,
+  mac?: string,
 ): SourceLock {
   const own = job.ip.map((text) => parseInterfaceAddress(text).address);
   const inside = job.netns === undefined ? {} : { netns: job.netns };
@@ -38,6 +42,7 @@ export function sourceLockOf(
   return {
     hold: { id, device, addresses: own, ...inside },
     lock: { id, addresses: [...own, ...loopback], relay, ...inside },
+    ...(mac === undefined ? {} : { mac }),
   };
 }
 
@@ -50,4 +55,31 @@ export async function reopen({ hold, lock }: SourceLock): Promise<void> {
 export async function removeSourceLock({ hold, lock }: SourceLock): Promise<void> {
   await removeLock(lock);
   await removeHold(hold);
+}
+
+/**
+ * After the commit: what was held goes on to the target, and so does what still arrives here
+ * because some neighbour has not heard the announcement yet. An l2 job's MAC lives on the target
+ * now, so its old device gets another one, and a neighbour entry leads to the old.
+ */
+export async function sendHeldAway({ hold, mac }: SourceLock, job: StoredJob): Promise<void> {
+  if (job.netns !== undefined && job.hostEnd !== undefined && mac !== undefined) {
+    const lines = [
+      `link set dev ${hold.device} address ${spareMac(mac)}`,
+      `-4 neigh replace ${relayNeighbour.v4} lladdr ${mac} dev ${hold.device}`,
+      `-6 neigh replace ${relayNeighbour.v6} lladdr ${mac} dev ${hold.device}`,
+    ];
+    const input = `${lines.join('\n')}\n`;
+    await Promise.all([
+      run('nsenter', [`--net=${job.netns}`, 'ip', '-batch', '-'], { input }),
+      run('bridge', ['fdb', 'del', mac, 'dev', job.hostEnd, 'master'], { okCodes: [0, 1, 2, 255] }),
+    ]);
+  }
+  await releaseHold(hold);
+}
+
+/** Another locally administered address: the job's with its last bit turned. */
+function spareMac(mac: string): string {
+  const last = Number.parseInt(mac.slice(-2), 16) ^ 1;
+  return mac.slice(0, -2) + last.toString(16).padStart(2, '0');
 }

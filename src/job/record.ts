@@ -44,6 +44,8 @@ export const jobRecordSchema = jobSpecSchema.extend({
   logPath: text,
   /** l3: the addresses that stand for 127.0.0.1 and ::1. */
   loopback: z.strictObject({ v4: z.ipv4(), v6: z.ipv6() }).optional(),
+  /** Where its packets arrive: the host's device for l3, its own for l2. */
+  device: deviceName,
   /** l2: the path of its network namespace, and the host's end of its veth. */
   netns: text.optional(),
   hostEnd: deviceName.optional(),

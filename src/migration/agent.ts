@@ -1,0 +1,71 @@
+import { hostname } from 'node:os';
+import { MigrateError } from '../base/errors.ts';
+import { createUndoStack } from '../base/undo.ts';
+import type { CallHandler } from '../transport/calls.ts';
+import { type Peer, type PeerHandlers, serveAgent } from '../transport/index.ts';
+import {
+  bundleStream,
+  type calls,
+  moveRequest,
+  parseMessage,
+  planRequest,
+  prepareRequest,
+  receivedNote,
+} from './protocol.ts';
+import { createTargetMove, type TargetMove } from './target-move.ts';
+import { planOnTarget } from './target-plan.ts';
+
+/** The remote end: serves one move on standard input and output, then ends. */
+export async function runAgent(): Promise<void> {
+  let move: TargetMove | undefined;
+  await serveAgent(process.stdin, process.stdout, (peer) =>
+    handlersFor(peer, {
+      get: () => move,
+      set: (made) => {
+        move = made;
+      },
+    }),
+  );
+  await move?.connectionEnded();
+}
+
+interface MoveSlot {
+  get(): TargetMove | undefined;
+  set(move: TargetMove): void;
+}
+
+function handlersFor(peer: Peer, slot: MoveSlot): PeerHandlers {
+  const current = (params: unknown): TargetMove => {
+    const { id } = parseMessage(moveRequest, params, 'a call');
+    const move = slot.get();
+    if (move === undefined || move.id !== id) {
+      throw new MigrateError('PROTOCOL', `no move ${id} was prepared here`);
+    }
+    return move;
+  };
+  const handlers: Record<keyof typeof calls, CallHandler> = {
+    plan: async (params) => planOnTarget(parseMessage(planRequest, params, 'plan')),
+    async prepare(params) {
+      const request = parseMessage(prepareRequest, params, 'prepare');
+      if (slot.get() !== undefined)
+        throw new MigrateError('PROTOCOL', 'a move is prepared already');
+      const move = createTargetMove(request, createUndoStack());
+      slot.set(move);
+      await move.prepare();
+      return { host: hostname() };
+    },
+    commit: async (params) => current(params).commit(),
+    finish: async (params) => current(params).finish(),
+    abort: async (params) => current(params).abort(),
+  };
+  return {
+    calls: handlers,
+    async onStream(name, source) {
+      const move = slot.get();
+      if (name !== bundleStream || move === undefined) {
+        throw new MigrateError('PROTOCOL', `nobody waits for a stream ${name}`);
+      }
+      await move.receive(source, () => peer.notify(receivedNote));
+    },
+  };
+}

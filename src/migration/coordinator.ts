@@ -1,0 +1,145 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { MigrateError } from '../base/errors.ts';
+import { createUndoStack, type UndoStack } from '../base/undo.ts';
+import { dump, freeze, prepareDump, type ReadyDump, shut } from '../checkpoint/freeze.ts';
+import { sourceLockOf } from '../checkpoint/source-lock.ts';
+import { nowMs } from '../host/clock.ts';
+import { lockJob } from '../job/lock.ts';
+import type { JobRecord } from '../job/record.ts';
+import { findJob } from '../job/registry.ts';
+import type { MoveEvent, MoveMode, MoveResult } from './events.ts';
+import { identityOf } from './identity.ts';
+import { type Journal, openJournal, removeJournal } from './journal.ts';
+import { leaveSource } from './leave-source.ts';
+import { createPhases, type Phases } from './phases.ts';
+import { type AgreedPlan, planMove } from './plan.ts';
+import { explainFailure } from './roll-back.ts';
+import { type SentJob, sendJob } from './send-job.ts';
+import { captureOf, macOf } from './source-network.ts';
+import { connectTarget, type Target } from './target-link.ts';
+
+export interface MoveOptions {
+  readonly mode: MoveMode;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+  onEvent(event: MoveEvent): void;
+}
+
+/**
+ * Moves a running job to another host, live. Rejects with where the job is: before the commit any
+ * failure leaves it running here, same connections; after it there is only forward.
+ */
+export async function moveJob(
+  name: string,
+  host: string,
+  options: MoveOptions,
+): Promise<MoveResult> {
+  const job = await findJob(name);
+  const unlock = await lockJob(job.name);
+  try {
+    if (job.state === 'ended' || job.state === 'frozen') {
+      throw new MigrateError('JOB_NOT_RUNNING', `job ${name} is ${job.state}`, { side: 'source' });
+    }
+    const id = randomBytes(16).toString('hex');
+    options.onEvent({ type: 'begin', id, job: name, kind: job.kind, target: host });
+    return await move({ job, host, id, phases: createPhases(options), undo: createUndoStack() });
+  } finally {
+    await unlock();
+  }
+}
+
+interface Move {
+  readonly job: JobRecord;
+  readonly host: string;
+  readonly id: string;
+  readonly phases: Phases;
+  readonly undo: UndoStack;
+}
+
+/** The protocol, step by step. DESIGN: prepare, freeze, ship, restore, held; COMMIT; run, release. */
+async function move(context: Move): Promise<MoveResult> {
+  const { job, host, id, phases, undo } = context;
+  let target: Target | undefined;
+  let journal: Journal | undefined;
+  let committed = false;
+  try {
+    target = await phases.run('connect', () => connectTarget(host));
+    const link = target;
+    const plan = await phases.run('plan', () => planMove(job, link));
+    journal = await openJournal({ id, side: 'source', job: job.name, host });
+    undo.push('journal', () => removeJournal(id, 'source'));
+    await journal.write('prepared');
+    const ready = await phases.run('prepare', () => prepare(context, link, plan));
+
+    const frozenAt = await phases.run('freeze', () => freeze(ready));
+    await phases.run('lock', () => shut(ready));
+    const [, network] = await phases.run('dump', () => Promise.all([dump(ready), captureOf(job)]));
+    const sent = await sendJob({ id, ready, plan, link, phases, network });
+
+    await phases.run('commit', async () => {
+      phases.check();
+      phases.pointOfNoReturn();
+      committed = true;
+      await journal?.write('committed');
+    });
+    await phases.run('resume', () => link.commit(id));
+    const frozenMs = nowMs() - frozenAt;
+    const warnings = await leaveSource({ id, ready, link, phases, journal });
+    return resultOf(context, plan, sent, frozenMs, warnings);
+  } catch (error) {
+    throw await explainFailure(error, { job, undo, committed, journal });
+  } finally {
+    await journal?.close();
+    await target?.close();
+  }
+}
+
+async function prepare(
+  { job, id, undo }: Move,
+  link: Target,
+  plan: AgreedPlan,
+): Promise<ReadyDump> {
+  undo.push('target', () => link.abort(id));
+  const network = await captureOf(job);
+  const lock = sourceLockOf(job, id, job.device, plan.answer, macOf(network, job.device));
+  const [ready] = await Promise.all([
+    prepareDump({ id, job, lock }, undo),
+    link.prepare({
+      id,
+      source: hostname(),
+      job: identityOf(job),
+      ...(network === undefined ? {} : { network }),
+    }),
+  ]);
+  return ready;
+}
+
+function resultOf(
+  { job, id, phases }: Move,
+  plan: AgreedPlan,
+  sent: SentJob,
+  frozenMs: number,
+  warnings: readonly string[],
+): MoveResult {
+  return {
+    type: 'result',
+    id,
+    job: job.name,
+    kind: job.kind,
+    mode: 'stop-copy',
+    source: hostname(),
+    target: plan.answer.host,
+    location: 'target-running',
+    frozenMs: Math.round(frozenMs * 10) / 10,
+    totalMs: phases.elapsedMs(),
+    memoryBytes: sent.memoryBytes,
+    wireBytes: sent.wireBytes,
+    rounds: [
+      { kind: 'final', memoryBytes: sent.memoryBytes, wireBytes: sent.wireBytes, ms: sent.ms },
+    ],
+    phases: phases.list,
+    sockets: plan.survey.sockets,
+    warnings,
+  };
+}

@@ -1,0 +1,93 @@
+import { mkdir, open, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { MigrateError } from '../base/errors.ts';
+import { isoNow } from '../host/clock.ts';
+import { readIfPresent } from '../host/files.ts';
+import { paths } from '../job/paths.ts';
+
+/** The states of a move, in order; a side writes one before it takes the step that it names. */
+export const moveStates = [
+  'prepared',
+  'frozen',
+  'committed',
+  'running',
+  'done',
+  'rolling-back',
+  'rolled-back',
+  'halted',
+] as const;
+export type MoveState = (typeof moveStates)[number];
+
+const entrySchema = z.strictObject({
+  at: z.string(),
+  state: z.enum(moveStates),
+  side: z.enum(['source', 'target']),
+  id: z.string(),
+  job: z.string(),
+  host: z.string(),
+});
+export type JournalEntry = z.infer<typeof entrySchema>;
+
+/** The record of one move on one side. */
+export interface Journal {
+  readonly id: string;
+  /** Resolves when the line is on the disk. */
+  write(state: MoveState): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens the journal of a move; `host` is the other side. Mode 0600 in a directory of ours. */
+export async function openJournal(about: {
+  readonly id: string;
+  readonly side: 'source' | 'target';
+  readonly job: string;
+  readonly host: string;
+}): Promise<Journal> {
+  await mkdir(paths.journal, { recursive: true, mode: 0o700 });
+  const file = await open(journalPathOf(about.id, about.side), 'a', 0o600);
+  return {
+    id: about.id,
+    async write(state) {
+      const { id, side, job, host } = about;
+      const entry: JournalEntry = { at: isoNow(), state, side, id, job, host };
+      await file.appendFile(`${JSON.stringify(entry)}\n`);
+      await file.datasync();
+    },
+    close: () => file.close(),
+  };
+}
+
+/** The last entry of every journal on this host. */
+export async function readJournals(): Promise<JournalEntry[]> {
+  const names = await readdir(paths.journal).catch(() => []);
+  const entries: JournalEntry[] = [];
+  for (const name of names.sort()) {
+    const text = await readIfPresent(join(paths.journal, name));
+    const last = lastWholeLine(text ?? '');
+    if (last !== undefined) entries.push(last);
+  }
+  return entries;
+}
+
+/** A move that ended leaves no journal behind: what it did is in the result. */
+export async function removeJournal(id: string, side: 'source' | 'target'): Promise<void> {
+  await rm(journalPathOf(id, side), { force: true });
+}
+
+function journalPathOf(id: string, side: string): string {
+  return join(paths.journal, `${id}.${side}.jsonl`);
+}
+
+/** A power failure can leave half a line; the one before it was written before its step. */
+function lastWholeLine(text: string): JournalEntry | undefined {
+  for (const line of text.trim().split('\n').reverse()) {
+    try {
+      return entrySchema.parse(JSON.parse(line));
+    } catch {
+      // The torn last line counts for nothing.
+    }
+  }
+  if (text.trim() === '') return undefined;
+  throw new MigrateError('INTERNAL', 'a journal holds no whole line', { location: 'unknown' });
+}

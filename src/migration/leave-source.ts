@@ -1,0 +1,54 @@
+import { asMigrateError } from '../base/errors.ts';
+import { endFrozen, type ReadyDump } from '../checkpoint/freeze.ts';
+import { removeSourceLock, sendHeldAway } from '../checkpoint/source-lock.ts';
+import { removeImagesDirectory } from '../criu/images.ts';
+import { sleepMs } from '../host/clock.ts';
+import { removeTree } from '../host/files.ts';
+import { removeLog } from '../job/control.ts';
+import { forgetJob } from '../job/registry.ts';
+import { dismantle, withdrawAddresses } from '../restore/establish.ts';
+import { type Journal, removeJournal } from './journal.ts';
+import type { Phases } from './phases.ts';
+import type { Target } from './target-link.ts';
+
+/** How long the source still passes packets on, for neighbours that hear of the move late. */
+const relayLingerMs = 150;
+
+/**
+ * The job runs on the target: what was held follows it, the frozen copy ends, and every trace of it
+ * goes. Whatever fails here is a warning, because the move is done.
+ */
+export async function leaveSource(what: {
+  readonly id: string;
+  readonly ready: ReadyDump;
+  readonly link: Target;
+  readonly phases: Phases;
+  readonly journal: Journal | undefined;
+}): Promise<string[]> {
+  const { id, ready, link, phases, journal } = what;
+  const { job, lock } = ready;
+  const warnings: string[] = [];
+  const attempt = async (name: string, work: () => Promise<unknown>): Promise<void> => {
+    await work().catch((error: unknown) => {
+      warnings.push(`${name}: ${asMigrateError(error).message}`);
+    });
+  };
+  await phases.run('release', async () => {
+    if (lock !== undefined) await attempt('release', () => sendHeldAway(lock, job));
+  });
+  await phases.run('finish', async () => {
+    await attempt('journal', async () => journal?.write('running'));
+    await attempt('address', () => withdrawAddresses(job));
+    await attempt('frozen copy', () => endFrozen(ready));
+    await attempt('target', () => link.finish(id));
+    await sleepMs(relayLingerMs);
+    if (lock !== undefined) await attempt('lock', () => removeSourceLock(lock));
+    await attempt('place', () => dismantle(job));
+    await attempt('images', () => removeImagesDirectory(ready.images));
+    await attempt('files', () => removeTree(ready.work));
+    await attempt('log', () => removeLog(job));
+    await attempt('registry', () => forgetJob(job.name));
+    await attempt('journal', () => removeJournal(id, 'source'));
+  });
+  return warnings;
+}

@@ -1,0 +1,19 @@
+import { realpathSync } from 'node:fs';
+import { MigrateError } from '../base/errors.ts';
+
+/** This program's own file, which is the agent as well: one bundle, brought along over SSH. */
+export function agentProgram(): { readonly path: string } {
+  const path = process.argv[1];
+  if (path === undefined || !path.endsWith('.cjs')) {
+    throw new MigrateError('INTERNAL', 'a move needs the bundled program, dist/migrate.cjs', {
+      hint: 'build it with `npm run build`',
+    });
+  }
+  return { path: realpathSync(path) };
+}
+
+declare const MIGRATE_VERSION: string | undefined;
+
+/** The version that the bundle was built with. */
+export const migrateVersion: string =
+  typeof MIGRATE_VERSION === 'string' ? MIGRATE_VERSION : '0.1.0';

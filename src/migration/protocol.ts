@@ -1,0 +1,62 @@
+import { z } from 'zod';
+import { MigrateError } from '../base/errors.ts';
+import { jobSpecSchema } from '../job/record.ts';
+
+/** What the source asks of the target's agent, and in which order: the calls of one move. */
+export const calls = {
+  plan: 'plan',
+  prepare: 'prepare',
+  commit: 'commit',
+  finish: 'finish',
+  abort: 'abort',
+} as const;
+
+/** The stream that carries the bundle; its end is answered when the job is restored and held. */
+export const bundleStream = 'bundle';
+/** The target tells that the last byte was verified; what follows is the restore. */
+export const receivedNote = 'received';
+
+const id = z.string().regex(/^[0-9a-f]{32}$/);
+/** A job as both sides name it. */
+export const jobIdentity = jobSpecSchema.extend({
+  loopback: z.strictObject({ v4: z.ipv4(), v6: z.ipv6() }).optional(),
+});
+
+export const planRequest = z.strictObject({
+  job: jobIdentity,
+  memoryBytes: z.number().nonnegative(),
+  arch: z.string().max(32),
+});
+export type PlanRequest = z.infer<typeof planRequest>;
+
+const hostText = z.string().max(256);
+export const planAnswer = z.object({
+  host: hostText,
+  kernel: hostText,
+  criuVersion: hostText,
+  v4: z.ipv4().optional(),
+  v6: z.ipv6().optional(),
+  problems: z
+    .array(z.object({ message: z.string().max(2_000), hint: z.string().max(2_000).optional() }))
+    .max(100),
+});
+export type PlanAnswer = z.infer<typeof planAnswer>;
+
+export const prepareRequest = z.strictObject({
+  id,
+  source: hostText,
+  job: jobIdentity,
+  /** l2: the NetworkState, checked by its own schema. */
+  network: z.unknown().optional(),
+});
+export type PrepareRequest = z.infer<typeof prepareRequest>;
+
+export const moveRequest = z.strictObject({ id });
+
+/** The value, or PROTOCOL with the first thing that is wrong. */
+export function parseMessage<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new MigrateError('PROTOCOL', `${what}: ${issue?.path.join('.')}: ${issue?.message}`);
+}

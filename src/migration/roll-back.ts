@@ -1,0 +1,49 @@
+import { asMigrateError, type JobLocation, MigrateError } from '../base/errors.ts';
+import type { UndoStack } from '../base/undo.ts';
+import { isFrozen } from '../host/cgroup.ts';
+import type { JobRecord } from '../job/record.ts';
+import { readJob } from '../job/registry.ts';
+import type { Journal } from './journal.ts';
+
+/**
+ * What a failed move ends with. Before the commit everything is undone and the job runs on here;
+ * after it nothing is, because only the target knows: the job stays frozen until `recover`.
+ */
+export async function explainFailure(
+  error: unknown,
+  what: {
+    readonly job: JobRecord;
+    readonly undo: UndoStack;
+    readonly committed: boolean;
+    readonly journal: Journal | undefined;
+  },
+): Promise<MigrateError> {
+  const first = asMigrateError(error);
+  if (what.committed) {
+    await what.journal?.write('halted').catch(() => undefined);
+    return new MigrateError('HALTED_UNKNOWN', `no answer to the commit: ${first.message}`, {
+      phase: 'resume',
+      location: 'unknown',
+      hint: `type \`migrate recover ${what.job.name}\` on this host`,
+      cause: first,
+    });
+  }
+  await what.journal?.write('rolling-back').catch(() => undefined);
+  const failures = await what.undo.rollback();
+  const location = await locate(what.job);
+  if (location === 'source-running') {
+    const hint = first.details.hint ?? failures[0]?.message;
+    return first.with({ location, ...(hint === undefined ? {} : { hint }) });
+  }
+  return new MigrateError(
+    location === 'source-frozen' ? 'HALTED_FROZEN' : 'INTERNAL',
+    `${first.message}; then the rollback failed: ${failures[0]?.message ?? 'the job is gone'}`,
+    { location, hint: `type \`migrate recover ${what.job.name}\` on this host`, cause: first },
+  );
+}
+
+async function locate(job: JobRecord): Promise<JobLocation> {
+  const now = await readJob(job.name);
+  if (now === undefined || now.state === 'ended') return 'unknown';
+  return (await isFrozen(job.cgroup)) ? 'source-frozen' : 'source-running';
+}

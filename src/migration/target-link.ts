@@ -1,0 +1,115 @@
+import { asMigrateError, MigrateError } from '../base/errors.ts';
+import { connect, type Peer, startAgent } from '../transport/index.ts';
+import { agentProgram } from './program.ts';
+import {
+  bundleStream,
+  calls,
+  type PlanAnswer,
+  type PlanRequest,
+  type PrepareRequest,
+  parseMessage,
+  planAnswer,
+  receivedNote,
+} from './protocol.ts';
+
+/** Rebuilding a namespace takes tens of milliseconds; a host that needs this long hangs. */
+const prepareTimeoutMs = 30_000;
+const planTimeoutMs = 30_000;
+/** The job is frozen meanwhile: an answer that takes longer counts as lost. */
+const commitTimeoutMs = 10_000;
+const abortTimeoutMs = 10_000;
+
+/** The other host, as the coordinator sees it: the calls of one move, in their order. */
+export interface Target {
+  plan(request: PlanRequest): Promise<PlanAnswer>;
+  prepare(request: PrepareRequest): Promise<void>;
+  /** Feeds the bundle; resolves when the job is restored over there, and held. */
+  send(
+    feed: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
+    onReceived: () => void,
+  ): Promise<void>;
+  commit(id: string): Promise<void>;
+  finish(id: string): Promise<void>;
+  abort(id: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Connects over SSH and starts our agent there. */
+export async function connectTarget(host: string): Promise<Target> {
+  const connection = await connect(host);
+  let received: () => void = () => undefined;
+  try {
+    const agent = await startAgent(connection, agentProgram(), {
+      notes: { [receivedNote]: () => received() },
+    });
+    return targetOver(
+      agent.peer,
+      (listener) => {
+        received = listener;
+      },
+      async () => {
+        await agent.peer.close();
+        await connection.close();
+      },
+    );
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
+
+function targetOver(
+  peer: Peer,
+  onReceived: (listener: () => void) => void,
+  close: () => Promise<void>,
+): Target {
+  return {
+    async plan(request) {
+      const answer = await peer.call(calls.plan, request, { timeoutMs: planTimeoutMs });
+      return parseMessage(planAnswer, answer, 'the answer to plan');
+    },
+    async prepare(request) {
+      await peer.call(calls.prepare, request, { timeoutMs: prepareTimeoutMs });
+    },
+    async send(feed, listener) {
+      onReceived(listener);
+      const sink = peer.openSink(bundleStream);
+      try {
+        await feed((bytes) => writeAll(sink, bytes));
+        await sink.end();
+      } catch (error) {
+        sink.abort(error);
+        throw asTransferError(error);
+      }
+    },
+    async commit(id) {
+      await peer.call(calls.commit, { id }, { timeoutMs: commitTimeoutMs });
+    },
+    async finish(id) {
+      await peer.call(calls.finish, { id }, { timeoutMs: prepareTimeoutMs });
+    },
+    async abort(id) {
+      await peer.call(calls.abort, { id }, { timeoutMs: abortTimeoutMs });
+    },
+    close,
+  };
+}
+
+/** A chunk of the transport is smaller than one of the bundle. */
+const chunkBytes = 256 * 1024;
+
+async function writeAll(
+  sink: { write(chunk: Uint8Array): Promise<void> },
+  bytes: Uint8Array,
+): Promise<void> {
+  for (let at = 0; at < bytes.length; at += chunkBytes) {
+    await sink.write(bytes.subarray(at, at + chunkBytes));
+  }
+}
+
+/** A link that ends while the bundle travels is a failed transfer; the target's own errors stay. */
+function asTransferError(error: unknown): MigrateError {
+  const known = asMigrateError(error, 'TRANSFER_FAILED');
+  if (known.code !== 'CONNECTION_LOST') return known;
+  return new MigrateError('TRANSFER_FAILED', known.message, { ...known.details, cause: error });
+}

@@ -1,0 +1,219 @@
+import { join } from 'node:path';
+import { asMigrateError, MigrateError } from '../base/errors.ts';
+import type { UndoStack } from '../base/undo.ts';
+import {
+  assertFilesMatch,
+  extractTarTo,
+  keepSection,
+  type Manifest,
+  readBundle,
+  unpackDocument,
+} from '../bundle/index.ts';
+import { makeImagesDirectory, removeImagesDirectory } from '../criu/images.ts';
+import { makePrivateDirectory, removeTree } from '../host/files.ts';
+import { installJobInit } from '../job/launch.ts';
+import { paths } from '../job/paths.ts';
+import type { StoredJob } from '../job/record.ts';
+import { saveJob } from '../job/registry.ts';
+import { parseInterfaceAddress } from '../network/address.ts';
+import { diffNetwork } from '../network/l2/diff.ts';
+import { type NetworkState, parseNetworkState } from '../network/l2/state.ts';
+import { announce } from '../network/switchover/announce.ts';
+import { establish } from '../restore/establish.ts';
+import type { Established } from '../restore/established.ts';
+import { ensureLog, placeFiles } from '../restore/files.ts';
+import { type HeldJob, restoreHeld } from '../restore/held-job.ts';
+import { type Journal, openJournal, removeJournal } from './journal.ts';
+import type { PrepareRequest } from './protocol.ts';
+
+/** The target's half of one move. Before `commit` everything of it can be undone, and is. */
+export interface TargetMove {
+  readonly id: string;
+  prepare(): Promise<void>;
+  /** Reads the bundle, restores the job and holds it. */
+  receive(source: AsyncIterable<Uint8Array>, received: () => void): Promise<void>;
+  /** The job runs here; there is no way back. */
+  commit(): Promise<{ initPid: number }>;
+  finish(): Promise<void>;
+  abort(): Promise<void>;
+  /** The source said goodbye or is lost: before the commit that is an abort. */
+  connectionEnded(): Promise<void>;
+}
+
+export function createTargetMove(request: PrepareRequest, undo: UndoStack): TargetMove {
+  const { id } = request;
+  const work = join(paths.moves, `${id}.in`);
+  let journal: Journal | undefined;
+  let established: Established | undefined;
+  let received: { manifest: Manifest; held: HeldJob } | undefined;
+  let committed = false;
+  let announced: Promise<void> = Promise.resolve();
+
+  async function rollback(): Promise<void> {
+    if (committed) return;
+    const failures = await undo.rollback();
+    await journal?.close();
+    await removeJournal(id, 'target');
+    journal = undefined;
+    const [first] = failures;
+    if (first !== undefined) throw first.with({ side: 'target', phase: 'abort' });
+  }
+
+  return {
+    id,
+    async prepare() {
+      journal = await openJournal({
+        id,
+        side: 'target',
+        job: request.job.name,
+        host: request.source,
+      });
+      await journal.write('prepared');
+      try {
+        established = await prepareHost(request, work, undo);
+      } catch (error) {
+        await rollback().catch(() => undefined);
+        throw error;
+      }
+    },
+    async receive(source, tellReceived) {
+      const place = expect(established);
+      const bundle = await receiveBundle(request, source, work);
+      tellReceived();
+      if (request.job.kind === 'l2') refuseChangedNetwork(request, bundle.network);
+      await placeFiles(bundle.manifest, join(work, 'files'));
+      await ensureLog(request.job.name);
+      const held = await restoreHeld({
+        images: join(work, 'images'),
+        work,
+        established: place,
+        ...(request.job.rootfs === undefined ? {} : { rootfs: request.job.rootfs }),
+      });
+      undo.push('held job', () => held.discard());
+      received = { manifest: bundle.manifest, held };
+    },
+    async commit() {
+      const { manifest, held } = expect(received);
+      const place = expect(established);
+      await expect(journal).write('committed');
+      committed = true;
+      await place.goLive();
+      await held.resume();
+      announced = announce({
+        device: place.device,
+        mac: place.mac,
+        addresses: request.job.ip.map((text) => parseInterfaceAddress(text).address),
+        ...(place.netns === undefined ? {} : { netns: place.netns }),
+      }).repeated;
+      await saveJob(recordOf(request, manifest, place, held));
+      return { initPid: held.initPid };
+    },
+    async finish() {
+      await removeImagesDirectory(join(work, 'images'));
+      await removeTree(work);
+      await journal?.close();
+      await removeJournal(id, 'target');
+    },
+    abort: rollback,
+    async connectionEnded() {
+      await rollback().catch(() => undefined);
+      await announced;
+    },
+  };
+}
+
+async function prepareHost(
+  request: PrepareRequest,
+  work: string,
+  undo: UndoStack,
+): Promise<Established> {
+  const { job, id } = request;
+  undo.push('work directory', () => removeTree(work));
+  await makePrivateDirectory(join(work, 'files'));
+  await makeImagesDirectory(join(work, 'images'), undo);
+  await installJobInit(job.rootfs ?? '');
+  const network = request.network === undefined ? undefined : parseNetworkState(request.network);
+  return establish({ ...job, network, mutedBy: id }, undo);
+}
+
+interface ReceivedBundle {
+  readonly manifest: Manifest;
+  readonly network: NetworkState | undefined;
+}
+
+const networkBytesMax = 4 * 1024 * 1024;
+
+async function receiveBundle(
+  request: PrepareRequest,
+  source: AsyncIterable<Uint8Array>,
+  work: string,
+): Promise<ReceivedBundle> {
+  const images = await extractTarTo(join(work, 'images'));
+  const files = await extractTarTo(join(work, 'files'));
+  const network = keepSection(networkBytesMax);
+  let hasNetwork = false;
+  const { manifest } = await readBundle(source, {
+    onBegin({ id }) {
+      if (id !== request.id)
+        throw new MigrateError('BUNDLE_UNSAFE', 'this is another move’s bundle');
+    },
+    onSection({ name }) {
+      if (name === 'images') return images;
+      if (name === 'files') return files;
+      hasNetwork = true;
+      return network;
+    },
+  }).catch((error: unknown) => {
+    throw asMigrateError(error, 'TRANSFER_FAILED');
+  });
+  assertFilesMatch(manifest, files.files);
+  if (manifest.job.name !== request.job.name || manifest.job.kind !== request.job.kind) {
+    throw new MigrateError('BUNDLE_UNSAFE', 'the bundle holds another job than was prepared');
+  }
+  return {
+    manifest,
+    network: hasNetwork ? parseNetworkState(unpackDocument(network.bytes())) : undefined,
+  };
+}
+
+/** The namespace was built before the freeze; what the job changed since must not get lost. */
+function refuseChangedNetwork(request: PrepareRequest, captured: NetworkState | undefined): void {
+  const built = parseNetworkState(request.network);
+  const changes = captured === undefined ? ['no network state came'] : diffNetwork(captured, built);
+  if (changes.length === 0) return;
+  throw new MigrateError(
+    'NETWORK_DIFFERS',
+    `the job changed its network during the move: ${changes.slice(0, 3).join('; ')}`,
+    { hint: 'move it again' },
+  );
+}
+
+function recordOf(
+  request: PrepareRequest,
+  manifest: Manifest,
+  place: Established,
+  held: HeldJob,
+): StoredJob {
+  const { job } = manifest;
+  const { loopback, ...spec } = request.job;
+  return {
+    ...spec,
+    cwd: job.cwd ?? '/',
+    hostname: job.hostname,
+    initPid: held.initPid,
+    initStartTime: held.initStartTime,
+    cgroup: place.cgroup,
+    createdAt: job.createdAt,
+    logPath: join(paths.logs, `${job.name}.log`),
+    device: place.device,
+    epoch: manifest.epoch,
+    ...(loopback === undefined ? {} : { loopback }),
+    ...(place.netns === undefined ? {} : { netns: place.netns }),
+    ...(place.hostEnd === undefined ? {} : { hostEnd: place.hostEnd }),
+  };
+}
+
+function expect<T>(value: T | undefined): T {
+  if (value === undefined) throw new MigrateError('PROTOCOL', 'a call came before its turn');
+  return value;
+}

@@ -1,0 +1,65 @@
+import { readFile } from 'node:fs/promises';
+import { MigrateError } from '../base/errors.ts';
+import type { CriuProcess } from '../criu/process.ts';
+import { pidfileOf, startRestore } from '../criu/restore.ts';
+import { killCgroup } from '../host/cgroup.ts';
+import { readProcess } from '../host/proc.ts';
+import type { Established } from './established.ts';
+
+/** A job that is restored, complete and stopped: it has not run an instruction here. */
+export interface HeldJob {
+  readonly initPid: number;
+  readonly initStartTime: number;
+  /** Lets it run; resolves when the last task does. Afterwards there is no way back. */
+  resume(): Promise<void>;
+  /** Kills it. */
+  discard(): Promise<void>;
+}
+
+export interface HoldWish {
+  readonly images: string;
+  readonly work: string;
+  readonly established: Established;
+  readonly rootfs?: string;
+}
+
+/** Restores a job and holds it in CRIU's pre-resume hook. RESTORE_CRIU_FAILED with its first error. */
+export async function restoreHeld(wish: HoldWish): Promise<HeldJob> {
+  const { established, work } = wish;
+  const criu = await startRestore({
+    images: wish.images,
+    work,
+    cgroup: established.cgroup,
+    root: wish.rootfs ?? '/',
+    ...(established.netns === undefined ? {} : { netns: established.netns }),
+  });
+  try {
+    await criu.reached('pre-resume');
+    return await hold(criu, wish);
+  } catch (error) {
+    await discard(criu, established.cgroup);
+    throw error;
+  }
+}
+
+async function hold(criu: CriuProcess, { work, established }: HoldWish): Promise<HeldJob> {
+  const initPid = Number(await readFile(pidfileOf(work), 'utf8'));
+  const stat = await readProcess(initPid);
+  if (stat === undefined) throw new MigrateError('RESTORE_FAILED', 'the restored job is not there');
+  return {
+    initPid,
+    initStartTime: stat.startTime,
+    async resume() {
+      criu.answer('go');
+      await criu.reached('post-resume');
+    },
+    discard: () => discard(criu, established.cgroup),
+  };
+}
+
+/** The hook's own answer would do the same, but not if the hook is gone. */
+async function discard(criu: CriuProcess, cgroup: string): Promise<void> {
+  criu.answer('abort');
+  await killCgroup(cgroup);
+  await criu.ended;
+}
