@@ -5,7 +5,7 @@ import { DATA_DIR, LOCK_DIR, pathsOf, RUN_DIR } from '../paths.ts';
 import { labNames } from '../state.ts';
 import { raiseSysctls, restoreSysctls } from './sysctls.ts';
 
-/** The lab counts from now on as there; the first one changes what the machine must have changed. */
+/** The lab counts as there from now on; the first one sets what CRIU needs of the machine. */
 export async function enterMachine(lab: string): Promise<void> {
   await withLock(PRESENCE_LOCK, async () => {
     await mkdir(pathsOf(lab).run, { recursive: true });

@@ -8,7 +8,7 @@ export function qemuWords(guest: Guest): string[] {
     ...['-m', `${guest.memoryMiB}`, '-smp', '1', '-name', guest.name],
     ...bootWords(guest.ground, ['root=/dev/vda'], guest.consoleLog),
     ...['-daemonize', '-pidfile', guest.pidFile],
-    // What the guest has synced survives the end of qemu; what it has not may be lost, as it should.
+    // What the guest has synced survives the end of qemu; what it has not may be lost.
     ...['-drive', `file=${guest.disk},if=virtio,format=qcow2,cache=writeback`],
     ...guest.cards.flatMap((card, index) => [
       ...['-netdev', `tap,id=net${index},ifname=${card.port},script=no,downscript=no`],
