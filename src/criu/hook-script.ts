@@ -1,7 +1,7 @@
 /**
  * The action script (criu(8), --action-script): the two moments at which CRIU asks us. It talks over
- * descriptor 3, a socket whose other end is ours; when we are dead it reads an end of file, and the
- * job goes back to where it is safe.
+ * descriptors 3 and 4 of its parent, pipes whose other ends are ours (CRIU closes them for its hooks,
+ * criu/util.c cr_system_userns); when we are dead it reads an end of file, and the job goes back to where it is safe.
  *
  * pre-dump: nothing is stopped yet. We freeze and lock, then say `go`.
  * post-dump: the job is dumped, stopped, and alive. The first act is the freeze of its cgroup, so
@@ -11,28 +11,28 @@
  * post-resume: it runs.
  */
 export const hookScript = `#!/bin/sh
+talk() { exec 3< "/proc/$PPID/fd/3" 4> "/proc/$PPID/fd/4" && echo "$1" >&4 && read -r answer <&3; }
+answer=
 case "$CRTOOLS_SCRIPT_ACTION" in
 pre-dump)
-  echo pre-dump >&3 && read -r answer <&3 && [ "$answer" = go ] ;;
+  talk pre-dump && [ "$answer" = go ] ;;
 post-dump)
   echo 1 > "$MIGRATE_CGROUP/cgroup.freeze"
-  answer=
-  echo post-dump >&3 && read -r answer <&3
+  talk post-dump
   [ "$answer" = kill ] && exit 0
   [ -z "$answer" ] && [ -n "$MIGRATE_RECOVER" ] &&
     setsid "$MIGRATE_NODE" "$MIGRATE_PROGRAM" recover "$MIGRATE_RECOVER" \\
-      < /dev/null > /dev/null 2>&1 3>&- &
+      < /dev/null > /dev/null 2>&1 3>&- 4>&- &
   exit 1 ;;
 pre-resume)
-  answer=
-  echo pre-resume >&3 && read -r answer <&3
+  talk pre-resume
   [ "$answer" = go ] && exit 0
   echo $$ > "$MIGRATE_CGROUP/../cgroup.procs"
   echo 1 > "$MIGRATE_CGROUP/cgroup.freeze"
   echo 1 > "$MIGRATE_CGROUP/cgroup.kill"
   exit 1 ;;
 post-resume)
-  echo post-resume >&3 ;;
+  echo post-resume > "/proc/$PPID/fd/4" ;;
 esac
 `;
 

@@ -22,7 +22,7 @@ export interface CriuStart {
   /** Start inside that cgroup, so that what is restored lies in it. */
   readonly inCgroup: boolean;
   readonly args: readonly string[];
-  /** A file that criu inherits as descriptor 4. */
+  /** A file that criu inherits as descriptor 5. */
   readonly inherit?: string;
   /** How `migrate recover` is started if we die while the job is frozen. */
   readonly recover?: { readonly node: string; readonly program: string; readonly job: string };
@@ -60,7 +60,7 @@ export async function startCriu(start: CriuStart): Promise<CriuProcess> {
 /** Joins the cgroup before criu starts; the OOM score needs CAP_SYS_RESOURCE, so it may fail. */
 const enterScript = `echo 0 > "$1"
 { echo -1000 > /proc/self/oom_score_adj; } 2> /dev/null
-exec 4< "$2"
+exec 5< "$2"
 shift 2
 exec "$@"
 `;
@@ -79,7 +79,7 @@ function follow(child: Spawned, start: CriuStart): CriuProcess {
   const reachedMoments = new Set<string>();
   const waiting = new Map<string, () => void>();
   let text = '';
-  child.channel?.on('data', (chunk: Buffer) => {
+  child.channel?.input.on('data', (chunk: Buffer) => {
     text += chunk.toString();
     const lines = text.split('\n');
     text = lines.pop() ?? '';
@@ -88,7 +88,11 @@ function follow(child: Spawned, start: CriuStart): CriuProcess {
       waiting.get(line)?.();
     }
   });
-  child.channel?.on('error', () => undefined);
+  child.channel?.output.on('error', () => undefined);
+  void child.ended.then(() => {
+    child.channel?.input.destroy();
+    child.channel?.output.destroy();
+  });
   return {
     ended: child.ended,
     reached(moment) {
@@ -104,7 +108,7 @@ function follow(child: Spawned, start: CriuStart): CriuProcess {
       return Promise.race([come, gone]);
     },
     answer(word) {
-      child.channel?.write(`${word}\n`);
+      child.channel?.output.write(`${word}\n`);
     },
   };
 }

@@ -42,7 +42,7 @@ function restoreArguments(options: RestoreOptions): string[] {
     ...commonArguments,
     '--restore-detached',
     ...['--pidfile', pidfileOf(options.work)],
-    // Descriptor 4 is opened on the namespace by the shell that starts criu.
-    ...(options.netns === undefined ? [] : ['--inherit-fd', `fd[4]:${netnsKey}`]),
+    // Descriptor 5 is opened on the namespace by the shell that starts criu.
+    ...(options.netns === undefined ? [] : ['--inherit-fd', `fd[5]:${netnsKey}`]),
   ];
 }

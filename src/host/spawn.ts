@@ -1,10 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
+import { systemCalls } from './syscalls.ts';
 
 export interface SpawnOptions {
   /** `inherit` gives it our terminal; otherwise 0 is /dev/null and 1, 2 are collected or dropped. */
   readonly stdio: 'inherit' | 'ignore' | 'stderr';
-  /** A socket pair on descriptor 3, for a conversation with the program's hooks. */
+  /**
+   * Pipes on descriptors 3 (the program reads) and 4 (it writes), for a talk with its hooks. Pipes
+   * and not sockets, because a hook finds them as /proc/PPID/fd/3 and 4 and can open them there.
+   */
   readonly channel?: boolean;
   /** In a session of its own, so that what ends us does not end it. */
   readonly detached?: boolean;
@@ -15,12 +21,19 @@ export interface SpawnOptions {
 export interface Spawned {
   readonly pid: number | undefined;
   readonly stderr: Readable | undefined;
-  readonly channel: (Readable & Writable) | undefined;
+  readonly channel: Channel | undefined;
   /** Exit status as a shell tells it: 128+N for signal N, 127 if it could not be started. */
   readonly ended: Promise<number>;
   kill(signal: NodeJS.Signals): void;
   /** Lets our process end while it goes on. */
   unref(): void;
+}
+
+export interface Channel {
+  /** What the program wrote to descriptor 4. */
+  readonly input: Readable;
+  /** What it reads from descriptor 3. */
+  readonly output: Writable;
 }
 
 /** Starts a program that outlives the call; the argument vector goes to execve as it is. */
@@ -30,24 +43,39 @@ export function spawnProgram(
   options: SpawnOptions,
 ): Spawned {
   const base = options.stdio === 'inherit' ? 'inherit' : 'ignore';
+  const pipes = options.channel === true ? openPipes() : undefined;
   const child = spawn(program, args, {
     stdio: [
       base,
       base,
       options.stdio === 'stderr' ? 'pipe' : base,
-      ...(options.channel === true ? (['pipe'] as const) : []),
+      ...(pipes === undefined ? [] : pipes.theirs),
     ],
     detached: options.detached ?? false,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.env === undefined ? {} : { env: { ...options.env } }),
   });
+  // The program has its ends now; while we held them too, nobody would see the other one die.
+  for (const fd of pipes?.theirs ?? []) closeSync(fd);
   return {
     pid: child.pid,
     stderr: child.stderr ?? undefined,
-    channel: (child.stdio[3] ?? undefined) as (Readable & Writable) | undefined,
+    channel: pipes?.channel,
     ended: endOf(child),
     kill: (signal) => void child.kill(signal),
     unref: () => child.unref(),
+  };
+}
+
+function openPipes(): { theirs: readonly [number, number]; channel: Channel } {
+  const [answersRead, answersWrite] = systemCalls().pipe();
+  const [eventsRead, eventsWrite] = systemCalls().pipe();
+  return {
+    theirs: [answersRead, eventsWrite],
+    channel: {
+      input: new Socket({ fd: eventsRead, readable: true, writable: false }),
+      output: new Socket({ fd: answersWrite, readable: false, writable: true }),
+    },
   };
 }
 

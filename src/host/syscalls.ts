@@ -25,6 +25,8 @@ export interface SystemCalls {
   socketOption(fd: number, level: number, option: number, size: number): Buffer;
   /** open_by_handle_at(2) with O_PATH; undefined when the object is gone (ESTALE). */
   openByHandle(mountFd: number, handle: Buffer): number | undefined;
+  /** pipe2(2), closed on exec: the end to read from, the end to write to. */
+  pipe(): [number, number];
   /** setns(2) into a network namespace, for the calling thread alone. */
   enterNetns(fd: number): void;
   /** if_nametoindex(3) in the calling thread's network namespace; throws KERNEL (ENODEV). */
@@ -64,6 +66,7 @@ function bindSystemCalls(koffi: Koffi): SystemCalls {
   const socket = native('int socket(int family, int type, int protocol)');
   const sendto = native('long sendto(int fd, void *data, ulong n, int flags, void *to, uint size)');
   const getsockopt = native('int getsockopt(int fd, int level, int option, void *v, void *size)');
+  const pipe2 = native('int pipe2(void *fds, int flags)');
   const setns = native('int setns(int fd, int type)');
   const nameToIndex = native('uint if_nametoindex(str name)');
   const openHandle = native('int open_by_handle_at(int fd, void *handle, int flags)');
@@ -116,6 +119,11 @@ function bindSystemCalls(koffi: Koffi): SystemCalls {
       const open = () => openHandle(mountFd, handle, openPathCloseOnExec);
       const fd = call('open_by_handle_at', open, 'handle', ['ESTALE', 'ENOENT']);
       return fd < 0 ? undefined : fd;
+    },
+    pipe() {
+      const ends = Buffer.alloc(8);
+      call('pipe2', () => pipe2(ends, socketCloseOnExec), 'close on exec');
+      return [ends.readInt32LE(0), ends.readInt32LE(4)];
     },
     enterNetns(fd) {
       call('setns', () => setns(fd, cloneNewNet), `${fd}`);

@@ -15,6 +15,9 @@ while IFS= read -r line; do
   { printf '%s\\n' "$value" > "$key"; } 2>/dev/null || printf '%s\\n' "$line"
 done`;
 
+/** nft reads `meta hour` in the time zone of its caller; capture.ts prints it in this one. */
+const env = { TZ: 'UTC' };
+
 /** Two values that bound each other (a low and a high mark) may need the second round. */
 const sysctlRoundsMax = 3;
 
@@ -61,7 +64,7 @@ async function writeSysctls(lines: readonly string[], netns: Netns): Promise<voi
 
 async function feed(step: PlanStep, netns: Netns): Promise<RunResult> {
   const args = [`--net=${netns.path}`, ...commands[step.tool]];
-  const options = { input: `${step.lines.join('\n')}\n`, okCodes: [0, 1, 2, 255] };
+  const options = { input: `${step.lines.join('\n')}\n`, okCodes: [0, 1, 2, 255], env };
   try {
     return await run('nsenter', args, options);
   } catch (cause) {

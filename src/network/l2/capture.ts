@@ -1,4 +1,4 @@
-import { MigrateError } from '../../base/errors.ts';
+import { asMigrateError, MigrateError } from '../../base/errors.ts';
 import { run } from '../../host/run.ts';
 import { readAddresses } from './addresses.ts';
 import { freshSysctls } from './fresh-sysctls.ts';
@@ -25,10 +25,19 @@ export interface Netns {
 const familyShows = ['addr show', 'route show table all', 'rule show'];
 const neighbourShows = ['neigh show nud permanent', 'neigh show proxy'];
 const shows = ['link show', ...familyShows, ...neighbourShows];
+const ipScript = (family: 4 | 6) =>
+  `ip -${family} -j -d -N -batch - <<end\n${shows.join('\n')}\nend\n`;
+
+/**
+ * Everything but the sysctls, one after the other in one shell: starting a program from Node costs
+ * more than these take. A fixed text; numbers instead of names, because names differ by host, and
+ * one time zone, because nft prints `meta hour` in that of its caller.
+ */
+const objectsScript = `set -e\n${ipScript(4)}${ipScript(6)}TZ=UTC nft list ruleset\n`;
 const legacyTables = ['/proc/self/net/ip_tables_names', '/proc/self/net/ip6_tables_names'];
 
 /**
- * Reads the network identity of a namespace: four programs at once, each entered with nsenter(1),
+ * Reads the network identity of a namespace: objects and sysctls at once, entered with nsenter(1),
  * which unlike `ip netns exec` leaves the mount namespace alone. Nothing is changed. Our own
  * devices (mgh*), nft tables (migrate-*) and ingress qdiscs are left out.
  * Throws PLAN_REFUSED for what cannot be carried, by name, and NETWORK_FAILED when reading fails.
@@ -37,27 +46,40 @@ export async function captureNetwork(
   netns: Netns,
   options: CaptureOptions = {},
 ): Promise<NetworkState> {
-  const [four, six, nftText, sysctlText, fresh] = await Promise.all([
-    showAll(netns, 4),
-    showAll(netns, 6),
-    read(netns, ['nft', '-T', 'list', 'ruleset'], [0]),
+  const [objectsText, sysctlText, fresh, nftVersion] = await Promise.all([
+    read(netns, ['sh', '-c', objectsScript], [0]),
     // grep says 2 when some file, such as an unset stable_secret, could not be read.
     read(netns, ['grep', '-rs', '', '/proc/sys/net', ...legacyTables], [0, 2]),
     freshSysctls(),
+    versionOfNft(),
   ]);
-  const links = readLinks(four[0], options.ignoreLinks ?? []);
-  const sysctls = await readSysctls(sysctlText, fresh, links);
-  return parseNetworkState({
-    version: 1,
-    ...readObjects(four, six, links, legacyWarnings(sysctlText)),
-    nft: readNftTables(nftText, options.ignoreTables ?? []),
-    sysctls,
-  });
+  try {
+    const { four, six, nftText } = splitObjects(objectsText);
+    const links = readLinks(four[0], options.ignoreLinks ?? []);
+    const state = {
+      version: 1,
+      ...readObjects(four, six, links, legacyWarnings(sysctlText)),
+      nftVersion,
+      nft: readNftTables(nftText, options.ignoreTables ?? []),
+      sysctls: await readSysctls(sysctlText, fresh, links),
+    };
+    return parseNetworkState(state, 'PLAN_REFUSED');
+  } catch (error) {
+    throw asMigrateError(error, 'NETWORK_FAILED');
+  }
 }
 
 /** Does the part of a capture that is the same for a whole boot, so that no frozen window pays it. */
 export async function warmCapture(): Promise<void> {
-  await freshSysctls();
+  await Promise.all([freshSysctls(), versionOfNft()]);
+}
+
+let knownNftVersion: string | undefined;
+
+/** Part of the document because another version prints the same ruleset with other words. */
+async function versionOfNft(): Promise<string> {
+  knownNftVersion ??= (await run('nft', ['-v']).catch(unreadable)).stdout.split(' ')[1];
+  return knownNftVersion ?? 'unknown';
 }
 
 function readObjects(
@@ -65,7 +87,7 @@ function readObjects(
   six: readonly unknown[],
   links: LinksRead,
   legacy: readonly string[],
-): Omit<NetworkState, 'version' | 'nft' | 'sysctls'> {
+): Omit<NetworkState, 'version' | 'nftVersion' | 'nft' | 'sysctls'> {
   const families = ([4, 6] as const).map((family) => {
     const [, addr, route, rule, permanent, proxy] = family === 4 ? four : six;
     const addresses = readAddresses(addr, links.ignored);
@@ -87,15 +109,26 @@ function readObjects(
   };
 }
 
-/** One program for all objects of a family: numbers instead of names, which differ by host. */
-async function showAll(netns: Netns, family: 4 | 6): Promise<readonly unknown[]> {
-  const args = [`--net=${netns.path}`, 'ip', `-${family}`, '-j', '-d', '-N', '-batch', '-'];
-  const result = await run('nsenter', args, { input: `${shows.join('\n')}\n` }).catch(unreadable);
-  const texts = result.stdout.split('\n').filter((line) => line.trim() !== '');
-  if (texts.length !== shows.length) {
-    throw new MigrateError('NETWORK_FAILED', `ip answered ${texts.length} of ${shows.length}`);
+/** One line of JSON for each `show` of each family, then the ruleset. */
+function splitObjects(text: string) {
+  const lines = text.split('\n');
+  // Some versions of iproute2 end a document with an empty line.
+  const json: string[] = [];
+  let at = 0;
+  for (; at < lines.length && json.length < 2 * shows.length; at++) {
+    const line = lines[at] ?? '';
+    if (line.startsWith('[')) json.push(line);
   }
-  return texts.map((text) => JSON.parse(text) as unknown);
+  if (json.length < 2 * shows.length) {
+    const answers = `${json.length} of ${2 * shows.length} questions`;
+    throw new MigrateError('NETWORK_FAILED', `ip answered ${answers} about the namespace`);
+  }
+  const parsed = json.map((line) => JSON.parse(line) as unknown);
+  return {
+    four: parsed.slice(0, shows.length),
+    six: parsed.slice(shows.length),
+    nftText: lines.slice(at).join('\n'),
+  };
 }
 
 async function read(

@@ -1,4 +1,4 @@
-import { withoutTraffic } from './nft.ts';
+import { tableLines, tableOutline } from './nft.ts';
 import { routeText } from './routes.ts';
 import { ruleText } from './rules.ts';
 import type { Address, Link, NetworkState, NftTable } from './state.ts';
@@ -21,7 +21,7 @@ export function diffNetwork(wanted: NetworkState, found: NetworkState): string[]
       wanted.neighbours.map(plain).sort(),
       found.neighbours.map(plain).sort(),
     ),
-    ...diffTables(wanted.nft, found.nft),
+    ...diffTables(wanted, found),
     ...diffSysctls(wanted.sysctls, found.sysctls),
   ];
 }
@@ -100,24 +100,21 @@ function plain(value: object): string {
     .join(', ');
 }
 
-function diffTables(wanted: readonly NftTable[], found: readonly NftTable[]): string[] {
-  const names = wanted.map(tableName);
-  const listed = diffLists('nft table', names, found.map(tableName));
+/** Line by line, or by outline when two versions of nft printed them. */
+function diffTables(wanted: NetworkState, found: NetworkState): string[] {
+  const names = wanted.nft.map(tableName);
+  const listed = diffLists('nft table', names, found.nft.map(tableName));
   if (listed.length > 0) return listed;
-  return wanted.flatMap((table, index) => {
-    const want = withoutTraffic(table.text).split('\n');
-    const have = withoutTraffic(found[index]?.text ?? '').split('\n');
-    const lines = diffLists(`nft table ${names[index]}, line`, want.map(trim), have.map(trim));
-    return lines;
-  });
+  const comparable = wanted.nftVersion === found.nftVersion || wanted.nftVersion === undefined;
+  const partsOf = (table?: NftTable) =>
+    comparable ? tableLines(table?.text ?? '') : tableOutline(table?.text ?? '');
+  return wanted.nft.flatMap((table, index) =>
+    diffLists(`nft table ${names[index]}:`, partsOf(table), partsOf(found.nft[index])),
+  );
 }
 
 function tableName(table: NftTable): string {
   return `${table.family} ${table.name}`;
-}
-
-function trim(line: string): string {
-  return line.trim();
 }
 
 function diffSysctls(wanted: NetworkState['sysctls'], found: NetworkState['sysctls']): string[] {

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { isIPv4 } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
 import { MigrateError } from '../../base/errors.ts';
 import { parseInterfaceAddress } from '../address.ts';
 import { loopback } from './addresses.ts';
+import { subnetKey } from './prefixes.ts';
 import { type Address, type NetworkState, parseNetworkState, type Route } from './state.ts';
 
 export interface FreshSpec {
@@ -31,17 +32,15 @@ export function freshState(spec: FreshSpec): NetworkState {
   const link = { txQueueLength: 1_000, up: true, group: 0 } as const;
   const mac = spec.mac ?? randomMac();
   try {
-    return parseNetworkState({
+    const addresses = spec.ip.map((text) => jobAddress(text, name));
+    for (const gateway of spec.gateways ?? []) checkReachable(gateway, addresses);
+    const state = {
       version: 1,
       links: [
         { ...link, name: 'lo', kind: 'lo', mtu: 65_536 },
         { ...link, name, kind: 'veth', mac, mtu: spec.mtu, addrGenMode: 'eui64' },
       ],
-      addresses: [
-        ...loopback,
-        ...spec.ip.map((text) => jobAddress(text, name)),
-        jobAddress(`${linkLocal(mac)}/64`, name),
-      ],
+      addresses: [...loopback, ...addresses, jobAddress(`${linkLocal(mac)}/64`, name)],
       routes: (spec.gateways ?? []).map((gateway) => defaultRoute(gateway, name)),
       rules: [],
       removedRules: [],
@@ -49,7 +48,8 @@ export function freshState(spec: FreshSpec): NetworkState {
       nft: [],
       sysctls: {},
       warnings: [],
-    });
+    };
+    return parseNetworkState(state, 'USAGE');
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new MigrateError('USAGE', `the job's network: ${why}`, { cause });
@@ -65,8 +65,7 @@ export function randomMac(): string {
 
 function jobAddress(text: string, link: string): Address {
   const { address, family, prefix } = parseInterfaceAddress(text);
-  const isLinkLocal = family === 6 && /^fe[89ab]/i.test(address);
-  const scope = isLinkLocal ? scopes.link : scopes.global;
+  const scope = isLinkLocal(address) ? scopes.link : scopes.global;
   return { link, family, address, prefixLength: prefix, scope };
 }
 
@@ -82,6 +81,20 @@ function linkLocal(mac: string): string {
   // Through URL, which spells an address as the kernel prints it (RFC 5952).
   const text = `fe80::${groups.map((group) => group.toString(16)).join(':')}`;
   return new URL(`http://[${text}]`).hostname.slice(1, -1);
+}
+
+function checkReachable(gateway: string, addresses: readonly Address[]): void {
+  const reachable = addresses.some(
+    ({ family, address, prefixLength }) =>
+      family === isIP(gateway) &&
+      subnetKey(address, prefixLength) === subnetKey(gateway, prefixLength),
+  );
+  if (reachable || isLinkLocal(gateway)) return;
+  throw new MigrateError('USAGE', `gateway ${gateway} lies in no subnet of the job's addresses`);
+}
+
+function isLinkLocal(address: string): boolean {
+  return /^fe[89ab].:/i.test(address);
 }
 
 function defaultRoute(gateway: string, link: string): Route {

@@ -70,16 +70,16 @@ export function linkAttributeLines(link: Link): string[] {
     `mtu ${link.mtu} txqueuelen ${link.txQueueLength} group ${link.group}`,
     ...(link.alias === undefined ? [] : [`alias "${link.alias}"`]),
   ];
-  return [
-    ...(link.kind === 'lo' ? [] : [`${dev} down`]),
-    `${dev} ${values.join(' ')}`,
-    ...(ownsGenMode(link) ? [`${dev} addrgenmode none`] : []),
-  ];
+  return [...(link.kind === 'lo' ? [] : [`${dev} down`]), `${dev} ${values.join(' ')}`];
 }
 
-/** Every device goes up once, because what the kernel gives it then must be known. */
-export function linkUpLine(link: Link): string {
-  return `link set dev ${link.name} up`;
+/**
+ * Every device goes up once, because what the kernel gives it then must be known: no link-local
+ * address of its own making, which it would first check for duplicates.
+ */
+export function linkUpLines(link: Link): string[] {
+  const dev = `link set dev ${link.name}`;
+  return [...(ownsGenMode(link) ? [`${dev} addrgenmode none`] : []), `${dev} up`];
 }
 
 export function linkDownLines(link: Link): string[] {

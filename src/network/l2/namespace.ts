@@ -38,6 +38,7 @@ export async function createJobNetns(spec: JobNetnsSpec): Promise<JobNetns> {
   checkNames(spec.name, spec.hostEnd, inner, spec.bridge);
   const mtu = spec.mtu ?? (await bridgeMtu(spec.bridge));
   if (spec.mtu !== undefined) await bridgeMtu(spec.bridge);
+  // Inverses come after their effects: one that failed may have met a name that is another's.
   const undo = createUndoStack();
   try {
     await run('ip', ['netns', 'add', spec.name]);
@@ -102,7 +103,7 @@ const bridgeJson = z.tuple([
 ]);
 
 /** Bytes. Throws NETWORK_FAILED when there is no such device or it is no bridge. */
-async function bridgeMtu(bridge: string): Promise<number> {
+export async function bridgeMtu(bridge: string): Promise<number> {
   const shown = await run('ip', ['-j', '-d', 'link', 'show', 'dev', bridge]).catch((error) => {
     throw failed(`bridge ${bridge}`, error);
   });

@@ -37,12 +37,29 @@ export function nftLines(tables: readonly NftTable[]): string[] {
   });
 }
 
-/** The text of a table without what traffic and time change: counters and expiries. */
-export function withoutTraffic(text: string): string {
+/** The lines of a table without what traffic and time change: counters, quotas used, expiries. */
+export function tableLines(text: string): string[] {
   return text
     .replace(/\bpackets \d+ bytes \d+/g, 'packets N bytes N')
     .replace(/ expires (\d+(ms|s|m|h|d))+/g, ' expires T')
-    .replace(/ used \d+ (\w*bytes)/g, ' used N $1');
+    .replace(/ used \d+ (\w*bytes)/g, ' used N $1')
+    .split('\n')
+    .map((line) => line.trim());
+}
+
+/**
+ * What every version of nft prints the same: the chains, sets, maps and other named objects of a
+ * table, and how many lines a chain has.
+ */
+export function tableOutline(text: string): string[] {
+  const objects: { head: string; lines: number }[] = [];
+  for (const line of text.split('\n')) {
+    if (/^\t\S.* \{$/.test(line)) objects.push({ head: line.slice(1, -2), lines: 0 });
+    const last = objects.at(-1);
+    // Elements of sets are wrapped differently; rules stand one on a line.
+    if (last?.head.startsWith('chain ') && /^\t\t\S/.test(line)) last.lines++;
+  }
+  return objects.map(({ head, lines }) => (lines === 0 ? head : `${head} of ${lines} lines`));
 }
 
 function readTable(lines: readonly string[]): NftTable {

@@ -1,5 +1,5 @@
 import { addressLines } from './addresses.ts';
-import { genModeLines, linkAttributeLines, linkDownLines, linkUpLine } from './links.ts';
+import { genModeLines, linkAttributeLines, linkDownLines, linkUpLines } from './links.ts';
 import { neighbourLine } from './neighbours.ts';
 import { nftLines } from './nft.ts';
 import { routeLines } from './routes.ts';
@@ -42,7 +42,7 @@ export function planNetwork(state: NetworkState, options: PlanOptions = {}): Net
   ];
   const build = [
     ...links.flatMap((link) => [
-      linkUpLine(link),
+      ...linkUpLines(link),
       ...addressLines(
         link,
         addresses.filter((one) => one.link === link.name),

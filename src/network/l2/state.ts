@@ -10,7 +10,7 @@ import { l2Limits } from './limits.ts';
 export const linkNamePattern = /^(?!-|\.{1,2}$)[A-Za-z0-9_.@+-]{1,15}$/;
 
 const linkName = z.string().regex(linkNamePattern);
-const address = z.string().refine((text) => isIP(text) !== 0, 'not an IP address');
+const address = z.string().refine(isAddress, 'not an IP address');
 const prefix = z.string().refine(isPrefix, 'not ADDRESS/LENGTH or "default"');
 const mac = z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);
 const family = z.union([z.literal(4), z.literal(6)]);
@@ -40,23 +40,26 @@ export const linkSchema = z.strictObject({
   addrGenMode: z.enum(['eui64', 'none', 'stable_secret', 'random']).optional(),
 });
 
-export const addressSchema = z.strictObject({
-  link: linkName,
-  family,
-  address,
-  prefixLength: z.int().min(0).max(128),
-  peer: address.optional(),
-  broadcast: address.optional(),
-  scope: uint8,
-  label: z
-    .string()
-    .regex(/^[A-Za-z0-9_.@+:-]{1,15}$/)
-    .optional(),
-  metric: uint32.optional(),
-  noPrefixRoute: z.literal(true).optional(),
-  /** Not chosen as a source any more (preferred lifetime 0). */
-  deprecated: z.literal(true).optional(),
-});
+export const addressSchema = z
+  .strictObject({
+    link: linkName,
+    family,
+    address,
+    prefixLength: z.int().min(0).max(128),
+    peer: address.optional(),
+    broadcast: address.optional(),
+    scope: uint8,
+    label: z
+      .string()
+      .regex(/^[A-Za-z0-9_.@+:-]{1,15}$/)
+      .optional(),
+    metric: uint32.optional(),
+    noPrefixRoute: z.literal(true).optional(),
+    /** Not chosen as a source any more (preferred lifetime 0). */
+    deprecated: z.literal(true).optional(),
+  })
+  .refine((one) => isIP(one.address) === one.family, 'address of another family')
+  .refine((one) => one.prefixLength <= (one.family === 4 ? 32 : 128), 'prefix too long');
 
 const hop = {
   gateway: address.optional(),
@@ -149,7 +152,7 @@ export const neighbourSchema = z.strictObject({
 /** One table as `nft list ruleset` prints it, counters and set elements included. */
 export const nftTableSchema = z.strictObject({
   family: z.enum(['ip', 'ip6', 'inet', 'arp', 'bridge', 'netdev']),
-  name: z.string().regex(/^[A-Za-z0-9_./\\-]{1,255}$/),
+  name: z.string().regex(/^[A-Za-z0-9_./-]{1,255}$/),
   text: z.string().max(l2Limits.nftTableCharsMax),
 });
 
@@ -168,6 +171,8 @@ export const networkStateSchema = z.strictObject({
   /** Rules that the kernel makes in each namespace and that are gone in this one. */
   removedRules: z.array(z.strictObject({ family, priority: uint32, table: uint32 })).max(5),
   neighbours: z.array(neighbourSchema).max(l2Limits.neighboursMax),
+  /** Of the program that printed `nft`. */
+  nftVersion: z.string().max(40).optional(),
   nft: z.array(nftTableSchema).max(l2Limits.nftTablesMax),
   sysctls: z
     .record(
@@ -191,20 +196,28 @@ export type Rule = z.infer<typeof ruleSchema>;
 export type Neighbour = z.infer<typeof neighbourSchema>;
 export type NftTable = z.infer<typeof nftTableSchema>;
 
-/** Checks a document from outside; throws BUNDLE_UNSAFE with the first thing that is wrong in it. */
-export function parseNetworkState(value: unknown): NetworkState {
+/** Checks a document; throws `code` with the first thing that is wrong in it. */
+export function parseNetworkState(
+  value: unknown,
+  code: 'BUNDLE_UNSAFE' | 'PLAN_REFUSED' | 'USAGE' = 'BUNDLE_UNSAFE',
+): NetworkState {
   const parsed = networkStateSchema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const where = issue?.path.join('.') || 'document';
-  throw new MigrateError('BUNDLE_UNSAFE', `network state, ${where}: ${issue?.message ?? 'wrong'}`);
+  throw new MigrateError(code, `network state, ${where}: ${issue?.message ?? 'wrong'}`);
+}
+
+/** Without a zone (`%eth0`), which isIP() would take. */
+function isAddress(text: string): boolean {
+  return isIP(text) !== 0 && !text.includes('%');
 }
 
 function isPrefix(text: string): boolean {
   if (text === 'default') return true;
   const [host = '', length, ...rest] = text.split('/');
   const version = isIP(host);
-  if (version === 0 || rest.length > 0) return false;
+  if (!isAddress(host) || rest.length > 0) return false;
   if (length === undefined) return true;
   return /^\d{1,3}$/.test(length) && Number(length) <= (version === 4 ? 32 : 128);
 }

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { isErrno } from '../../host/files.ts';
 import { openDeviceSocket } from '../../host/netns.ts';
 import { run } from '../../host/run.ts';
@@ -30,7 +29,7 @@ const preferenceBase = 0x4000;
 export async function prepareHold(hold: HoldSpec): Promise<void> {
   const frameBytes = (await mtuOf(hold)) + frameOverheadBytes;
   const ifb = ifbNameOf(hold);
-  await tool(hold, 'ip', [`link add ${ifb} type ifb`, `link set ${ifb} up`]);
+  await tool(hold, 'ip', [`link add ${ifb} mtu ${frameBytes} type ifb`, `link set ${ifb} up`]);
   await tool(hold, 'tc', [
     `qdisc add dev ${ifb} root handle 1: tbf rate ${leakBytesPerSecond}bps burst ${frameBytes} limit ${heldBytesMax}`,
   ]);
@@ -138,9 +137,6 @@ async function sendDummy(hold: HoldSpec, bytes: number): Promise<void> {
 }
 
 async function mtuOf(hold: HoldSpec): Promise<number> {
-  if (hold.netns === undefined) {
-    return Number(await readFile(`/sys/class/net/${hold.device}/mtu`, 'utf8'));
-  }
   const [program, ...args] = inside(hold, ['ip', '-j', 'link', 'show', hold.device]);
   const [link] = JSON.parse((await run(program ?? '', args)).stdout) as { mtu: number }[];
   return link?.mtu ?? 1500;
