@@ -1,7 +1,5 @@
 import type { Ground, Host, HostProcess, Lab } from './model.ts';
-import { netnsBackend } from './netns/backend.ts';
 import type { Argv } from './run.ts';
-import { vmBackend } from './vm/backend.ts';
 
 /** What the verbs ask of a kind of host. Everything else about a lab is common to both kinds. */
 export interface Backend {
@@ -14,9 +12,3 @@ export interface Backend {
   /** The words that run a program inside a running host. */
   enter(lab: Lab, host: Host, command: readonly string[], terminal: boolean): Promise<Argv>;
 }
-
-export function backendOf(lab: Pick<Lab, 'backend'>): Backend {
-  return BACKENDS[lab.backend];
-}
-
-const BACKENDS = { netns: netnsBackend, vm: vmBackend } as const;

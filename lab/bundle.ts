@@ -15,7 +15,9 @@ export async function refreshBundle(lab: string): Promise<void> {
   const place = join(pathsOf(lab).bundle, 'migrate.cjs');
   const aside = join(pathsOf(lab).bundle, 'migrate.new.cjs');
   try {
-    const argv = ['npx', '--no-install', 'tsx', script, aside] as const;
+    // It must not outlive a lab command that is killed, and write where a lab no longer is.
+    const leash = ['setpriv', '--pdeathsig', 'KILL'] as const;
+    const argv = [...leash, process.execPath, '--import', 'tsx', script, aside] as const;
     await run(argv, { cwd: CHECKOUT, timeoutMs: BUNDLE_TIMEOUT_MS });
     await rename(aside, place);
   } finally {

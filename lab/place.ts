@@ -22,9 +22,11 @@ export async function makePlace(lab: string): Promise<void> {
 export async function removePlace(lab: string): Promise<void> {
   const paths = pathsOf(lab);
   await attempt(['umount', paths.data]);
-  await rm(paths.data, { recursive: true, force: true });
+  await rm(paths.data, { recursive: true, force: true, maxRetries: REMOVE_RETRIES });
 }
 
+/** Something that is just dying may still add a file; each try waits a little longer. */
+const REMOVE_RETRIES = 10;
 const OVERLAYFS = 0x794c7630;
 const OWNER_ONLY = 0o700;
 const WORLD_WRITABLE = 0o1777;

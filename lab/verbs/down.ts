@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { backendOf } from '../backend.ts';
+import { backendOf } from '../backends.ts';
 import { writeSeeds } from '../host/seed.ts';
 import { withLock } from '../lock.ts';
 import { removeLabCgroup } from '../machine/cgroups.ts';

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { execa } from 'execa';
-import { backendOf } from '../backend.ts';
+import { backendOf } from '../backends.ts';
 import { LabError, usage } from '../errors.ts';
 import { isAlive } from '../machine/process.ts';
 import { type Host, hostNamed, type Lab } from '../model.ts';

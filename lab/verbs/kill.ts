@@ -1,4 +1,4 @@
-import { backendOf } from '../backend.ts';
+import { backendOf } from '../backends.ts';
 import { withLock } from '../lock.ts';
 import { hostNamed, withHost } from '../model.ts';
 import { pathsOf } from '../paths.ts';

@@ -1,4 +1,4 @@
-import { backendOf } from '../backend.ts';
+import { backendOf } from '../backends.ts';
 import { tryRefreshBundle } from '../bundle.ts';
 import { LabError, messageOf, usage } from '../errors.ts';
 import { TAKE_SEED, writeSeeds } from '../host/seed.ts';
