@@ -270,7 +270,7 @@ test('what fails midway leaves nothing, and what was there stays', async () => {
   expect(await leftovers()).toBe(before);
 });
 
-test('a device that cannot be made elsewhere is refused by name, an ignored one is not', async () => {
+test('a device that cannot be made elsewhere is refused by name, an ignored one not', async () => {
   const spec = names('r');
   const { path } = await createJobNetns(spec);
   await inside(spec.name, ['ip', 'link', 'add', 'mgh0', 'type', 'ifb']);
@@ -286,7 +286,9 @@ test('a device that cannot be made elsewhere is refused by name, an ignored one 
 test('a refused line is named', async () => {
   const spec = names('s');
   const { path, mtu } = await createJobNetns(spec);
-  const state = freshState({ ip: ['10.78.3.1/24'], gateways: ['192.0.2.1'], mtu });
+  const fresh = freshState({ ip: ['10.78.3.1/24'], gateways: ['10.78.3.2'], mtu });
+  const routes = fresh.routes.map((route) => ({ ...route, gateway: '192.0.2.1' }));
+  const state = { ...fresh, routes };
   await expect(applyNetwork(planNetwork(state), { path })).rejects.toMatchObject({
     code: 'NETWORK_FAILED',
     message: expect.stringContaining('via 192.0.2.1'),

@@ -69,7 +69,7 @@ export async function captureNetwork(
   }
 }
 
-/** Does the part of a capture that is the same for a whole boot, so that no frozen window pays it. */
+/** Does the part of a capture that is the same for a whole boot: no frozen window pays it. */
 export async function warmCapture(): Promise<void> {
   await Promise.all([freshSysctls(), versionOfNft()]);
 }

@@ -7,7 +7,7 @@ import { subnetKey } from './prefixes.ts';
 import { type Address, type NetworkState, parseNetworkState, type Route } from './state.ts';
 
 export interface FreshSpec {
-  /** ADDRESS[/LENGTH], at least one. */
+  /** ADDRESS[/LENGTH] each; without a length, that address alone. */
   readonly ip: readonly string[];
   /** The next hop of the default route, of either family; several for both. */
   readonly gateways?: readonly string[];

@@ -21,7 +21,7 @@ const linkJson = z.looseObject({
 
 type LinkJson = z.infer<typeof linkJson>;
 
-/** Devices that some kernels put into every new namespace (net.core.fb_tunnels_only_for_init_net). */
+/** Devices of every new namespace of some kernels (net.core.fb_tunnels_only_for_init_net). */
 const fallbackNames = new Set([
   'tunl0',
   'sit0',

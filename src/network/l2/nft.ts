@@ -28,7 +28,7 @@ export function readNftTables(text: string, ignoreTables: readonly string[]): Nf
   return tables;
 }
 
-/** The lines of `nft -f` that put each table in place of one of the same name, in one transaction. */
+/** The lines of `nft -f` that put each table in place of its namesake, in one transaction. */
 export function nftLines(tables: readonly NftTable[]): string[] {
   return tables.flatMap((table) => {
     checkTable(table);

@@ -33,6 +33,7 @@ const routeJson = z.strictObject({
   nexthops: z.array(z.strictObject({ ...hopJson, weight: z.number() })).optional(),
   pref: z.string().optional(),
   nhid: z.number().optional(),
+  nh_info: z.unknown().optional(),
   expires: z.number().optional(),
   error: z.number().optional(),
   cache: z.unknown().optional(),

@@ -157,7 +157,7 @@ export const nftTableSchema = z.strictObject({
 });
 
 /** A path below /proc/sys, with slashes because a device name may hold dots (sysctl(8)). */
-export const sysctlKey = z
+const sysctlKey = z
   .string()
   .regex(/^net(\/[A-Za-z0-9_@+.-]+)+$/)
   .refine((key) => !key.split('/').some((part) => /^\.+$/.test(part)), 'leaves /proc/sys/net');
