@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { asMigrateError } from '../src/base/errors.ts';
-import type { JobSpec } from './api.ts';
+import type { JobSpec } from '../src/index.ts';
 import type { Context } from './context.ts';
 import { usageError } from './usage.ts';
 
 /**
- * The jobs of a JSON lines file. Every line is read before the first job starts, so a typing error in
- * the last one starts nothing; what the fields may hold is checked where jobs are made.
+ * The jobs of a JSON lines file. Every line is read before the first job starts, so a typing error
+ * in the last one starts nothing; what the fields may hold is checked where jobs are made.
  */
 export async function readJobFile(file: string, context: Context): Promise<JobSpec[]> {
   const text = file === '-' ? await context.readInput() : await readText(file);

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { MigrateError } from '../src/base/errors.ts';
 
-/** What the documentation promises for later is refused by name, never taken for a job or ignored. */
+/** What is promised for later is refused by name, never taken for a job and never ignored. */
 export function registerLater(program: Command): void {
   for (const name of laterCommands) refuse(program, name);
   const bundle = program.commands.find((command) => command.name() === 'bundle');

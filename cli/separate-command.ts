@@ -1,6 +1,6 @@
 /**
- * `run` and `exec` take a name and then a program with options of its own; the `--` between them may
- * be left out. Puts it there, so that `migrate run web --l3 --ip A prog --json` gives --json to prog.
+ * `run` and `exec` take a name and then a program with options of its own; the `--` between them
+ * may be left out. Puts it there: `migrate run web --l3 --ip A prog --json` gives --json to prog.
  */
 export function separateCommand(argv: readonly string[]): string[] {
   const valued = commandsWithPrograms[argv[0] ?? ''];

@@ -55,11 +55,12 @@ test('no file holds a banned word', () => {
   expect(files.filter(isText).flatMap(bannedIn)).toEqual([]);
 });
 
-test('no line of TypeScript is longer than 100 characters', () => {
+test('no line of TypeScript is longer than 100 characters, but for strings', () => {
   const long = files.filter(isTypeScript).flatMap((file) =>
     linesOf(file)
-      .map((line, index) => ({ at: `${file}:${index + 1}`, chars: line.length }))
-      .filter(({ chars }) => chars > lineCharsMax),
+      .map((line, index) => ({ line, at: `${file}:${index + 1}` }))
+      .filter(({ line }) => line.length > lineCharsMax && !isCodeWithString(line))
+      .map(({ at }) => at),
   );
   expect(long).toEqual([]);
 });
@@ -125,6 +126,11 @@ function bannedIn(file: string): string[] {
           : [`${at}: "${found.trim()}" is banned, use ${ban.instead}`];
       }),
     );
+}
+
+/** biome breaks code where it can: what is left is a string. Comments are ours to break. */
+function isCodeWithString(line: string): boolean {
+  return /['"`/]/.test(line) && !/^\s*(\/?\*|\/\/)/.test(line);
 }
 
 function isTypeScript(file: string): boolean {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { JobRecord } from '../api.ts';
+import type { JobRecord } from '../../src/index.ts';
 import { type Context, writeJson } from '../context.ts';
 import { outline, table } from '../report/table.ts';
 

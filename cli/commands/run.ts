@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { MigrateError } from '../../src/base/errors.ts';
-import type { JobRecord, JobSpec } from '../api.ts';
+import type { JobRecord, JobSpec } from '../../src/index.ts';
 import { type Context, writeJson, writeLine } from '../context.ts';
 import { readJobFile } from '../job-file.ts';
 import { refuseCommandName } from '../job-names.ts';

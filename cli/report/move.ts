@@ -1,4 +1,4 @@
-import type { MoveEvent, MoveResult } from '../api.ts';
+import type { MoveEvent, MoveResult } from '../../src/index.ts';
 import { type Context, writeJson, writeLine } from '../context.ts';
 import { bytesInWords, locationInWords, msInWords, oneLine } from '../words.ts';
 

@@ -1,7 +1,8 @@
-import type { Api, JobRecord, MoveResult } from '../../cli/api.ts';
+import type { Api } from '../../cli/api.ts';
 import type { Context } from '../../cli/context.ts';
 import { runProgram } from '../../cli/program.ts';
 import { MigrateError } from '../../src/base/errors.ts';
+import type { JobRecord, MoveResult } from '../../src/index.ts';
 
 export interface Ran {
   readonly status: number;
@@ -70,11 +71,16 @@ export const webJob: JobRecord = {
   ip: ['10.77.1.1/16'],
   command: ['nginx', '-g', 'daemon off;'],
   state: 'running',
+  cwd: '/',
+  hostname: 'a',
+  device: 'eth0',
+  epoch: 0,
+  initStartTime: 4321,
   initPid: 1234,
   cgroup: '/sys/fs/cgroup/migrate/web',
   createdAt: '2025-11-23T20:00:00.000Z',
   logPath: '/var/log/migrate/web.log',
-} as JobRecord;
+};
 
 export const moved: MoveResult = {
   type: 'result',
@@ -93,4 +99,4 @@ export const moved: MoveResult = {
   phases: [],
   sockets: { listening: 1, established: 4, udp: 0, closed: 0 },
   warnings: [],
-} as MoveResult;
+};

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import type { MoveEvent } from '../../../cli/api.ts';
 import { errorInWords } from '../../../cli/report/error.ts';
 import { resultInWords } from '../../../cli/report/move.ts';
 import { outline, table } from '../../../cli/report/table.ts';
 import { bytesInWords, msInWords } from '../../../cli/words.ts';
 import type { ErrorCode } from '../../../src/base/codes.ts';
 import { type JobLocation, MigrateError } from '../../../src/base/errors.ts';
+import type { MoveEvent } from '../../../src/index.ts';
 import { moved, runCli, webJob } from '../../support/fake-cli.ts';
 
 const failure = new MigrateError('RESTORE_CRIU_FAILED', 'Error (criu/tty.c:1): no such tty\nmore', {

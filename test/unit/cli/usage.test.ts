@@ -130,11 +130,11 @@ describe('what a right command line asks for', () => {
     ],
     [
       ['exec', 'web', 'ps', '-ef'],
-      ['execInJob', 'web', ['ps', '-ef'], {}],
+      ['execInJob', 'web', ['ps', '-ef']],
     ],
     [
-      ['exec', 'web', '-t', '--', 'sh'],
-      ['execInJob', 'web', ['sh'], { tty: true }],
+      ['exec', 'web', '--', 'sh', '--json'],
+      ['execInJob', 'web', ['sh', '--json']],
     ],
     [
       ['logs', 'web'],
