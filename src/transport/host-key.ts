@@ -65,6 +65,7 @@ function explain(
   name: string,
   hostKey: Uint8Array,
 ): MigrateError | undefined {
+  const files = host.knownHostsFiles.join(', ');
   const shown = `${keyType(hostKey)} ${fingerprint(hostKey)}`;
   switch (verdict.kind) {
     case 'known':
@@ -88,7 +89,7 @@ function explain(
     case 'unknown':
       return new MigrateError(
         'HOST_KEY_UNKNOWN',
-        `the host key of ${name} (${shown}) is not in ${host.knownHostsFiles.join(', ') || 'any known_hosts file'}`,
+        `the host key of ${name} (${shown}) is not in ${files || 'any known_hosts file'}`,
         { hint: `Compare the fingerprint, then add the key with: ssh ${host.typed} true` },
       );
   }

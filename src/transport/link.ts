@@ -17,7 +17,7 @@ export interface LinkEnd {
 
 /** Frames over a pair of byte streams, with signs of life. It ends once, and says why. */
 export interface Link {
-  /** Sends at once; after the end it does nothing. Throws PROTOCOL when the message is too large. */
+  /** Sends at once, nothing after the end. Throws PROTOCOL when the message is too large. */
   send(message: Message): void;
   /** Resolves when the payload has left our buffers; rejects when the link ends before that. */
   sendChunk(id: number, payload: Uint8Array): Promise<void>;
@@ -87,8 +87,9 @@ export function createLink(readable: Readable, writable: Writable, options: Link
   });
   const onError = (cause: Error) =>
     fail('lost', new MigrateError('CONNECTION_LOST', cause.message, { cause }));
-  readable.on('error', onError).on('end', explainAndFail).on('close', explainAndFail);
-  writable.on('error', onError).on('close', explainAndFail);
+  const onStop = () => void explainAndFail();
+  readable.on('error', onError).on('end', onStop).on('close', onStop);
+  writable.on('error', onError).on('close', onStop);
   readable.on('data', (bytes: Uint8Array) => {
     heardAtMs = performance.now();
     if (!isEnded) guard(() => reader.push(bytes));

@@ -26,7 +26,7 @@ export type MessageOf<K extends Message['t']> = Extract<Message, { t: K }>;
 /** Two u32 LE lengths stand before every frame: the header's, then the payload's. */
 export const prefixBytes = 8;
 
-/** Prefix and header of a frame as one buffer; a payload of `payloadBytes` follows it on the wire. */
+/** Prefix and header of a frame; a payload of `payloadBytes` follows them on the wire. */
 export function encodeFrame(message: Message, payloadBytes = 0): Buffer {
   const header = packValue(message);
   if (header.byteLength > limits.messageBytesMax) {

@@ -104,7 +104,7 @@ const fixedBytes: Readonly<Record<number, number>> = {
   211: 8,
 };
 
-/** bin 8/16/32, str 8/16/32, array 16/32, map 16/32: children is the items for each unit of length. */
+/** bin, str, array and map; `children` is the number of items for each unit of length. */
 const sizedItems: Readonly<Record<number, { lengthBytes: number; children: number }>> = {
   196: { lengthBytes: 1, children: 0 },
   197: { lengthBytes: 2, children: 0 },

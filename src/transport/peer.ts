@@ -25,7 +25,7 @@ export interface Peer {
   readonly closed: Promise<LinkEnd>;
 }
 
-/** What this end offers. Handlers check their input themselves; what they throw crosses the link. */
+/** What this end offers. Handlers check their input; what they throw crosses the link. */
 export interface PeerHandlers {
   readonly calls?: Readonly<Record<string, CallHandler>>;
   /** A notification that nobody handles is dropped; one whose handler throws ends the link. */

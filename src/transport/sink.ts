@@ -12,7 +12,7 @@ export interface Sink {
    * consumer failed with (`side` says whose error it is), or CONNECTION_LOST.
    */
   write(chunk: Uint8Array): Promise<void>;
-  /** Resolves when the consumer on the other side has finished; rejects with what it failed with. */
+  /** Resolves when the consumer has finished; rejects with what it failed with. */
   end(): Promise<void>;
   /** Gives up: the consumer sees `error`, whatever was not read yet is dropped. Never fails. */
   abort(error: unknown): void;

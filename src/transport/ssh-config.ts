@@ -105,7 +105,8 @@ export function parseSshHost(typed: string, output: string): SshHost {
 
 function refuseProxyCommand(host: string, command: string | undefined): void {
   if (command === undefined) return;
-  const what = `ssh reaches ${host} through a ProxyCommand (${tidyText(command, transportLimits.lineCharsMax)})`;
+  const shown = tidyText(command, transportLimits.lineCharsMax);
+  const what = `ssh reaches ${host} through a ProxyCommand (${shown})`;
   throw new MigrateError('HOST_UNKNOWN', `${what}, which migrate does not run`, {
     hint: 'Use ProxyJump for that host.',
   });

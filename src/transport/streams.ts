@@ -136,7 +136,7 @@ function createSources(context: StreamsContext) {
     }
   }
 
-  /** Counts every byte, also of streams that nobody reads any more: it is the link that is paced. */
+  /** Counts what nobody reads any more as well: it is the link that is paced. */
   function count(bytes: number): void {
     arrivedBytes += bytes;
     if (arrivedBytes - reportedBytes < transportLimits.seenStepBytes) return;

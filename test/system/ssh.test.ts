@@ -100,7 +100,7 @@ describe('the host key', () => {
     await expect(open()).rejects.toMatchObject({ code: 'HOST_KEY_CHANGED' });
   });
 
-  test('is asked for in the type that is known, though the host would rather show another', async () => {
+  test('is asked for in the type that is known, even if it is not the first choice', async () => {
     const rsa = join(sshd.dir, 'host_rsa');
     makeKey(rsa, 'rsa');
     const second = await startSshd({ config: [`HostKey ${rsa}`] });
@@ -228,7 +228,8 @@ describe('jump hosts', () => {
     const far = await startSshd();
     try {
       const block = (host: string, jump: string, port: number, dir: string) =>
-        `Host ${host}\n  Port ${port}\n  IdentityFile ${dir}/id\n  UserKnownHostsFile ${dir}/known_hosts\n` +
+        `Host ${host}\n  Port ${port}\n  IdentityFile ${dir}/id\n` +
+        `  UserKnownHostsFile ${dir}/known_hosts\n` +
         (jump === '' ? '' : `  ProxyJump ${jump}\n`);
       writeFileSync(
         sshd.configFile,

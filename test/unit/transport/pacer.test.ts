@@ -5,7 +5,7 @@ import { createPacer } from '../../../src/transport/pacer.ts';
 
 const chunkBytes = limits.chunkBytesMax;
 
-/** Sends for `seconds` over a link of the given rate and latency; the bytes per ms, and the bound. */
+/** Sends for `seconds` over a link of that rate and latency; says what came of it. */
 async function drive(bytesPerMs: number, latencyMs: number, seconds: number) {
   let nowMs = 0;
   const pacer = createPacer(() => nowMs);

@@ -272,7 +272,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   }),
 );
 
-test('any mixture of calls, notifications and streams in both directions comes out right', async () => {
+test('any mixture of calls, notes and streams in both directions comes out right', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
       const notes: [number[], number[]] = [[], []];
