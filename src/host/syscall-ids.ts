@@ -1,6 +1,6 @@
 import { closeSync, constants, mkdirSync, openSync, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { MigrateError } from '../base/errors.ts';
+import { asMigrateError, MigrateError } from '../base/errors.ts';
 import { systemCalls } from './syscalls.ts';
 
 /** The number that BPF programs know a cgroup by: its directory's inode. cgroups(7) */
@@ -70,5 +70,9 @@ function isLive(mountFd: number, id: bigint): boolean {
 }
 
 function fileSystemType(path: string): number {
-  return statfsSync(path).type;
+  try {
+    return statfsSync(path).type;
+  } catch (error) {
+    throw asMigrateError(error, 'KERNEL');
+  }
 }

@@ -2,17 +2,18 @@
  * Runs as the first process of the job's new namespaces and becomes job-init. A fixed text: every
  * name reaches it as an argument. What it does is what CRIU needs to find (NOTES of the project,
  * criu/mount.c, criu/files.c): a /proc of its own namespace, descriptors 0, 1 and 2 opened inside
- * the job's own mount namespace, none above, and no memory-backed images of other moves mounted.
+ * the job's own mount namespace, none above. What is mounted below /run belongs to one host and one
+ * moment (named namespaces, login sessions, images of other moves): the target would not have it.
  *
- * $1 cgroup.procs file, $2 log file, $3 hostname, $4 directory of moves, $5 working directory,
- * $6 job-init, rest: program and arguments.
+ * $1 cgroup.procs file, $2 log file, $3 hostname, $4 working directory, $5 job-init, rest: program
+ * and arguments.
  */
 export const launchScript = `set -eu
-procs=$1 log=$2 host=$3 moves=$4 cwd=$5
-shift 5
+procs=$1 log=$2 host=$3 cwd=$4
+shift 4
 echo 0 > "$procs"
 while read -r _ path _; do
-  case "$path" in "$moves"/*) umount -l "$path" ;; esac
+  case "$path" in /run/*) umount -l "$path" || true ;; esac
 done < /proc/self/mounts
 umount -l /proc
 mount -t proc -o nosuid,nodev,noexec proc /proc
@@ -22,10 +23,10 @@ exec < /dev/null >> "$log" 2>&1
 exec "$@"
 `;
 
-/** The same for a job with a root file system of its own: $6 is that directory. */
+/** The same for a job with a root file system of its own: $5 is that directory. */
 export const launchScriptRootfs = `set -eu
-procs=$1 log=$2 host=$3 cwd=$5 root=$6
-shift 6
+procs=$1 log=$2 host=$3 cwd=$4 root=$5
+shift 5
 echo 0 > "$procs"
 mount --rbind "$root" "$root"
 mkdir -p "$root/proc" "$root/dev" "$root/sys" "$root\${log%/*}"

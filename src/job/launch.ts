@@ -34,7 +34,8 @@ export async function launchJob(
   await makePrivateDirectory(paths.logs);
   await writeFile(logPath, '', { flag: 'a', mode: 0o600 });
   const init = await installJobInit(spec.rootfs ?? '');
-  const launcher = spawnProgram('unshare', launchArguments(spec, place, init, logPath), {
+  const [program = '', ...args] = launchArguments(spec, place, init, logPath);
+  const launcher = spawnProgram(program, args, {
     stdio: 'stderr',
     detached: true,
     env: jobEnvironment(spec),
@@ -82,10 +83,10 @@ function launchArguments(
           '--',
         ];
   return [
-    ...['--mount', '--pid', '--ipc', '--uts', '--fork', '--propagation', 'private'],
-    ...(place.netns === undefined ? [] : [`--net=${place.netns}`]),
+    ...(place.netns === undefined ? [] : ['nsenter', `--net=${place.netns}`]),
+    ...['unshare', '--mount', '--pid', '--ipc', '--uts', '--fork', '--propagation', 'private'],
     ...['--', 'sh', '-c', script, 'migrate-launch'],
-    ...[join(place.cgroup, 'cgroup.procs'), logPath, place.hostname, paths.moves, place.cwd],
+    ...[join(place.cgroup, 'cgroup.procs'), logPath, place.hostname, place.cwd],
     ...(spec.rootfs === undefined ? [] : [spec.rootfs]),
     init,
     ...program,

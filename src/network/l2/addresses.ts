@@ -67,7 +67,8 @@ export function addressLines(link: Link, addresses: readonly Address[]): string[
   const four = addresses.filter((address) => address.family === 4);
   const six = addresses.filter((address) => address.family === 6).reverse();
   return [
-    ...unwanted.map((one) => `addr del ${one.address}/${one.prefixLength} dev lo`),
+    // Unlike del, flush does not mind that disable_ipv6 has taken ::1 away already.
+    ...unwanted.map((one) => `addr flush dev lo to ${one.address}`),
     ...(link.kind === 'lo' ? [] : [`addr flush dev ${link.name}`]),
     ...[...four, ...six].map(addressLine).filter((line) => !kept.has(line)),
   ];

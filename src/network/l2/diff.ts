@@ -1,5 +1,5 @@
 import { tableLines, tableOutline } from './nft.ts';
-import { routeText } from './routes.ts';
+import { byTable, routeText } from './routes.ts';
 import { ruleText } from './rules.ts';
 import type { Address, Link, NetworkState, NftTable } from './state.ts';
 import { isInherited } from './sysctls.ts';
@@ -13,7 +13,7 @@ export function diffNetwork(wanted: NetworkState, found: NetworkState): string[]
   return [
     ...diffLinks(wanted.links, found.links),
     ...diffLists('address', addressNames(wanted.addresses), addressNames(found.addresses)),
-    ...diffLists('route', wanted.routes.map(nameOfRoute), found.routes.map(nameOfRoute)),
+    ...diffLists('route', routeNames(wanted), routeNames(found)),
     ...diffLists('rule', wanted.rules.map(nameOfRule), found.rules.map(nameOfRule)),
     ...diffLists('removed rule', wanted.removedRules.map(plain), found.removedRules.map(plain)),
     ...diffLists(
@@ -85,8 +85,8 @@ function addressName(address: Address): string {
   return `${text}/${prefixLength} on ${link}${details.sort().join('')}`;
 }
 
-function nameOfRoute(route: NetworkState['routes'][number]): string {
-  return `${routeText(route)} (IPv${route.family})`;
+function routeNames({ routes }: NetworkState): string[] {
+  return byTable(routes).map((route) => `${routeText(route)} (IPv${route.family})`);
 }
 
 function nameOfRule(rule: NetworkState['rules'][number]): string {

@@ -74,7 +74,12 @@ export function readRoutes(
   for (const name of promised.values()) {
     warnings.push(`${name} was removed by hand and comes back with its address`);
   }
-  return { routes, warnings };
+  return { routes: byTable(routes), warnings };
+}
+
+/** The kernel lists tables in the order of a hash; within one, order is the route's own. */
+export function byTable(routes: readonly Route[]): Route[] {
+  return [...routes].sort((a, b) => a.family - b.family || a.table - b.table);
 }
 
 /**

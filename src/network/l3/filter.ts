@@ -45,8 +45,8 @@ export async function openFilter(cgroupParent: string): Promise<L3Filter> {
   const set = await locked(() => openOrLoad(cgroupParent, root));
   return {
     add(cgroupDir, addresses) {
-      const id = cgroupId(cgroupDir);
       return locked(() => {
+        const id = cgroupId(cgroupDir);
         addJob(set, root, id, addresses);
         return id;
       });

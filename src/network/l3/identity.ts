@@ -18,7 +18,9 @@ const routeProtocol = 77;
 /**
  * Puts the addresses on the device, each as a single host address: with a prefix of their own the
  * first of a subnet would be its primary, and when that job leaves the kernel takes the others'
- * addresses away with it (kernel net/ipv4/devinet.c, __inet_del_ifa). A prefix that the device does
+ * addresses away with it (kernel net/ipv4/devinet.c, __inet_del_ifa). The IPv6 ones
+ * are deprecated at once: as a /128 each would match any destination best and become the source of
+ * the host's own connections (RFC 6724, rules 3 and 8). A prefix that the device does
  * not reach yet gets a route of its own, with a metric that only this job has.
  */
 export async function addIdentity(identity: L3Identity): Promise<void> {
@@ -28,9 +30,9 @@ export async function addIdentity(identity: L3Identity): Promise<void> {
     ...addresses.map(({ address, family }) =>
       family === 4
         ? `addr add ${address}/32 dev ${device}`
-        : `addr add ${address}/128 dev ${device} nodad`,
+        : `addr add ${address}/128 dev ${device} nodad preferred_lft 0`,
     ),
-    `addr add ${loopback6}/128 dev lo nodad`,
+    `addr add ${loopback6}/128 dev lo nodad preferred_lft 0`,
     ...routes.map((route) => `-${route.family} route add ${routeText(identity, route)}`),
   ];
   await run('ip', ['-batch', '-'], { input: `${lines.join('\n')}\n` });
