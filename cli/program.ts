@@ -47,7 +47,7 @@ export async function fail(
   return exitCodeOf(error, signals.received);
 }
 
-export function buildProgram(context: Context): Command {
+function buildProgram(context: Context): Command {
   const program = new Command('migrate')
     .exitOverride()
     .configureOutput({
