@@ -6,15 +6,17 @@ import { brotliCompressSync } from 'node:zlib';
 import { execaSync } from 'execa';
 
 /**
- * Compiles src/network/l3/bindfilter.bpf.c; the same compiler gives the same bytes. Only who
- * changes the C source needs it, and CI, which compares: clang-14, llvm-14 and linux-libc-dev.
+ * Compiles src/network/l3/bindfilter/bindfilter.bpf.c; the same compiler gives the same bytes.
+ * Only who changes the C source needs it, and CI, which compares: clang-14, llvm-14 and
+ * linux-libc-dev.
  */
 export function compileBindFilter(): Buffer {
   const dir = mkdtempSync(join(tmpdir(), 'bind-filter-'));
   try {
     const out = join(dir, 'bindfilter.o');
-    const source = new URL('../src/network/l3/bindfilter.bpf.c', import.meta.url).pathname;
-    // The kernel's headers refer to <asm/types.h>, which Debian keeps in a directory of the machine's triplet.
+    const source = new URL('../src/network/l3/bindfilter/bindfilter.bpf.c', import.meta.url)
+      .pathname;
+    // The kernel's headers refer to <asm/types.h>, which Debian keeps in a directory per triplet.
     const triplet = execaSync('gcc', ['-print-multiarch']).stdout;
     execaSync(compiler, [
       ...flags,
@@ -51,7 +53,7 @@ function main(): void {
     target,
     `import { brotliDecompressSync } from 'node:zlib';
 
-/** bindfilter.bpf.c compiled; made by scripts/build-bpf.ts, compared by test/system/l3-object.test.ts. */
+/** bindfilter.bpf.c compiled by scripts/build-bpf.ts; test/system/l3-object.test.ts compares. */
 export function bindFilterObject(): Buffer {
   return brotliDecompressSync(Buffer.from(compressed, 'base64'));
 }

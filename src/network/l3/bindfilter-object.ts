@@ -1,6 +1,6 @@
 import { brotliDecompressSync } from 'node:zlib';
 
-/** bindfilter.bpf.c compiled; made by scripts/build-bpf.ts, compared by test/system/l3-object.test.ts. */
+/** bindfilter.bpf.c compiled by scripts/build-bpf.ts; test/system/l3-object.test.ts compares. */
 export function bindFilterObject(): Buffer {
   return brotliDecompressSync(Buffer.from(compressed, 'base64'));
 }

@@ -5,7 +5,7 @@ import { maps, ownAddressesMax } from './programs.ts';
 
 /** What the filter has to know about a job. */
 export interface JobAddresses {
-  /** The job's own addresses, at most 8 of each family, without prefix length; [0] is the primary. */
+  /** Its own addresses, at most 8 of each family, without a length; [0] is the primary. */
   readonly ipv4: readonly string[];
   readonly ipv6: readonly string[];
   /** The private loopback addresses; choosePrivateLoopback. The IPv6 one must be on `lo`. */

@@ -26,7 +26,7 @@ export type Found =
 const bpfDirectory = '/sys/fs/bpf';
 const ourDirectory = join(bpfDirectory, 'migrate');
 
-/** A network namespace has a set of its own, so that hosts made of namespaces can share a kernel. */
+/** Each network namespace has a set of its own: hosts made of namespaces can share a kernel. */
 export function setDirectory(): string {
   return join(ourDirectory, String(networkNamespace().inode));
 }
