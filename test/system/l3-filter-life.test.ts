@@ -109,6 +109,19 @@ test('processes that open, use and unload it at once do not disturb each other',
   before.close();
 });
 
+test('a filter that another process unloaded is loaded again when a job is added', async () => {
+  const filter = await openFilter(parent);
+  expect(await unloadFilter(parent)).toBe(true);
+  await filter.add(join(parent, 'one'), addresses(1));
+  const agent = await startAgent(join(parent, 'one'));
+  expect(await agent.run(`result = name(bound(4, '127.0.0.1', 0))`)).toBe('127.0.0.1');
+  expect(await agent.run(`result = error_of(lambda: tcp(4).bind(('10.0.0.2', 0)))`)).toBe(
+    'EADDRNOTAVAIL',
+  );
+  await agent.stop();
+  filter.close();
+});
+
 test('a set that was left half done is made anew', async () => {
   (await openFilter(parent)).close();
   const settings = bpf.open(join(pins, 'settings')) ?? -1;

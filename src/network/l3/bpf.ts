@@ -100,13 +100,12 @@ export const bpf = {
 
   /** `struct bpf_link_info`: what a link is attached to is at offset 16. */
   linkInfo(fd: number): Buffer {
-    const info = Buffer.alloc(64);
-    command(commands.info, 16, `link ${fd}`, (attribute) => {
-      attribute.writeUInt32LE(fd, 0);
-      attribute.writeUInt32LE(info.length, 4);
-      attribute.writeBigUInt64LE(systemCalls().addressOf(info), 8);
-    });
-    return info;
+    return info(fd);
+  },
+
+  /** The kernel's number of a map, which no other map ever gets. */
+  mapId(fd: number): number {
+    return info(fd).readUInt32LE(4);
   },
 
   pin(fd: number, path: string): void {
@@ -194,6 +193,17 @@ function element(
     attribute.writeBigUInt64LE(flags, 24);
   };
   return command(number, 32, 'map element', fill, okErrors);
+}
+
+/** The first 64 bytes of what BPF_OBJ_GET_INFO_BY_FD tells of a link or a map. */
+function info(fd: number): Buffer {
+  const info = Buffer.alloc(64);
+  command(commands.info, 16, `descriptor ${fd}`, (attribute) => {
+    attribute.writeUInt32LE(fd, 0);
+    attribute.writeUInt32LE(info.length, 4);
+    attribute.writeBigUInt64LE(systemCalls().addressOf(info), 8);
+  });
+  return info;
 }
 
 function addressOf(buffer: Buffer | undefined): bigint {

@@ -5,6 +5,7 @@ import { bpf } from './bpf.ts';
 import { type JobAddresses, layout, layoutVersion } from './layout.ts';
 import {
   findSet,
+  isPinned,
   loadSet,
   objectHash,
   type PinnedSet,
@@ -42,23 +43,32 @@ export interface L3Filter {
  */
 export async function openFilter(cgroupParent: string): Promise<L3Filter> {
   const root = cgroupRootOf(cgroupParent);
-  const set = await locked(() => openOrLoad(cgroupParent, root));
+  let set = await locked(() => openOrLoad(cgroupParent, root));
+  const withSet = <T>(section: (set: PinnedSet) => T): Promise<T> =>
+    locked(() => {
+      // The last job of another process may have taken the filter with it in the meantime.
+      if (!isPinned(set)) {
+        closeSet(set);
+        set = openOrLoad(cgroupParent, root);
+      }
+      return section(set);
+    });
   return {
     add(cgroupDir, addresses) {
-      return locked(() => {
+      return withSet((set) => {
         const id = cgroupId(cgroupDir);
         addJob(set, root, id, addresses);
         return id;
       });
     },
     remove(cgroup) {
-      return locked(() => {
+      return withSet((set) => {
         if (typeof cgroup === 'bigint') removeJob(set, cgroup);
         else removeByPath(set, root, cgroup);
       });
     },
     list() {
-      return locked(() => liveJobs(set, root));
+      return withSet((set) => liveJobs(set, root));
     },
     close() {
       closeSet(set);

@@ -55,6 +55,15 @@ export function findSet(): Found {
   return { state: 'loaded', set: { jobs, addresses, settings }, parent };
 }
 
+/** False when another process has unloaded the set since it was opened. The caller holds the lock. */
+export function isPinned(set: PinnedSet): boolean {
+  const fd = bpf.open(join(setDirectory(), 'jobs'));
+  if (fd === undefined) return false;
+  const id = bpf.mapId(fd);
+  bpf.close(fd);
+  return id === bpf.mapId(set.jobs);
+}
+
 /**
  * Loads the programs, attaches them to `parent`, to the root of its hierarchy and to our network
  * namespace, and pins everything. The settings are pinned last: a set without them is not whole,
