@@ -91,8 +91,8 @@ describe('addresses', () => {
     const link = readLinks([lo], []).links[0];
     if (link === undefined) throw new Error('no link');
     expect(addressLines(link, [])).toEqual([
-      'addr del 127.0.0.1/8 dev lo',
-      'addr del ::1/128 dev lo',
+      'addr flush dev lo to 127.0.0.1',
+      'addr flush dev lo to ::1',
     ]);
     const own = {
       link: 'lo',
@@ -101,7 +101,7 @@ describe('addresses', () => {
       prefixLength: 8,
       scope: 254,
     } as const;
-    expect(addressLines(link, [own])).toEqual(['addr del ::1/128 dev lo']);
+    expect(addressLines(link, [own])).toEqual(['addr flush dev lo to ::1']);
   });
 });
 
@@ -113,11 +113,11 @@ describe('routes', () => {
     const { routes, warnings } = readRoutes([...connected4, ...routes4], 4, context);
     expect(warnings).toEqual([]);
     expect(routes.map((route) => route.destination)).toEqual([
+      '10.4.0.0/16',
       'default',
       '169.254.1.1',
       '10.7.0.0/16',
       '10.9.0.0/16',
-      '10.4.0.0/16',
     ]);
   });
 
@@ -137,12 +137,12 @@ describe('routes', () => {
     const { routes } = readRoutes([...connected4, ...routes4], 4, context);
     expect(routeLines(routes)).toEqual([
       'route add unicast 169.254.1.1 table 254 proto 3 scope 253 dev eth0',
+      'route add unicast 10.4.0.0/16 tos 0x10 table 77 proto 4 scope 0 mtu 1300 initcwnd 20 ' +
+        'congctl cubic via 10.5.0.1 dev eth0',
       'route add unicast default table 254 proto 3 scope 0 metric 100 via 169.254.1.1 dev eth0',
       'route add blackhole 10.7.0.0/16 table 254 proto 3 scope 0',
       'route add unicast 10.9.0.0/16 table 254 proto 3 scope 0 nexthop via 10.5.0.1 dev eth0 ' +
         'weight 2 nexthop via inet6 fe80::1 dev eth0 onlink weight 3',
-      'route add unicast 10.4.0.0/16 tos 0x10 table 77 proto 4 scope 0 mtu 1300 initcwnd 20 ' +
-        'congctl cubic via 10.5.0.1 dev eth0',
     ]);
     expect(routeLines([...routes.slice(0, 1), ...routes.slice(0, 1)])[1]).toMatch(/^route append/);
   });
