@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { asMigrateError, MigrateError } from '../../src/base/errors.ts';
 import type { Context } from '../context.ts';
 import { notInThisVersion } from '../later.ts';
 import { createMoveReport, type ReportOptions } from '../report/move.ts';
@@ -41,8 +42,19 @@ async function move(job: string, host: string, flags: MoveFlags, context: Contex
     context.exitCode = result.warnings.length > 0 ? 3 : 0;
   } catch (error) {
     report.end();
-    throw error;
+    throw signal.aborted ? afterSignal(asMigrateError(error)) : error;
   }
+}
+
+/** Ctrl-C reaches the programs that we run too: what then fails first is not what went wrong. */
+function afterSignal(error: MigrateError): MigrateError {
+  const { location = 'source-running', phase } = error.details;
+  if (location !== 'source-running' || error.code === 'INTERNAL') return error;
+  return new MigrateError('INTERRUPTED', 'a signal ended the move, it was rolled back', {
+    location,
+    cause: error,
+    ...given({ phase }),
+  });
 }
 
 function parseMode(text: string): 'auto' | 'stop-copy' {

@@ -154,7 +154,29 @@ test('an interrupted move ends as the shell expects', async () => {
   const api = { moveJob: () => Promise.reject(new MigrateError('INTERRUPTED', 'rolled back')) };
   const { status, err } = await runCli(['web', 'b'], { api, signal: 'SIGTERM' });
   expect(status).toBe(143);
-  expect(err).toBe('migrate: rolled back\njob: runs on the source\n');
+  expect(err).toBe(
+    'migrate: a signal ended the move, it was rolled back\njob: runs on the source\n',
+  );
+});
+
+test('what fails because of a signal counts as the signal, unless the job is not at home', async () => {
+  const failWith = (code: ErrorCode, location: JobLocation) => ({
+    moveJob: () => Promise.reject(new MigrateError(code, 'x', { location, phase: 'plan' })),
+  });
+  const run = async (code: ErrorCode, location: JobLocation) =>
+    JSON.parse(
+      (await runCli(['web', 'b', '--json'], { api: failWith(code, location), signal: 'SIGINT' }))
+        .out,
+    );
+  expect(await run('DUMP_FAILED', 'source-running')).toMatchObject({
+    code: 'INTERRUPTED',
+    exit: 130,
+    phase: 'plan',
+  });
+  expect(await run('HALTED_FROZEN', 'source-frozen')).toMatchObject({
+    code: 'HALTED_FROZEN',
+    exit: 20,
+  });
 });
 
 test('ls is a table, and in JSON a line a job', async () => {
