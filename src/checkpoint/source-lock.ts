@@ -66,8 +66,8 @@ export async function sendHeldAway({ hold, mac }: SourceLock, job: StoredJob): P
   if (job.netns !== undefined && job.hostEnd !== undefined && mac !== undefined) {
     const lines = [
       `link set dev ${hold.device} address ${spareMac(mac)}`,
-      `-4 neigh replace ${relayNeighbour.v4} lladdr ${mac} dev ${hold.device}`,
-      `-6 neigh replace ${relayNeighbour.v6} lladdr ${mac} dev ${hold.device}`,
+      `neigh replace ${relayNeighbour.v4} lladdr ${mac} dev ${hold.device}`,
+      `neigh replace ${relayNeighbour.v6} lladdr ${mac} dev ${hold.device}`,
     ];
     const input = `${lines.join('\n')}\n`;
     await Promise.all([

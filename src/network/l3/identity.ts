@@ -33,7 +33,7 @@ export async function addIdentity(identity: L3Identity): Promise<void> {
         : `addr add ${address}/128 dev ${device} nodad preferred_lft 0`,
     ),
     `addr add ${loopback6}/128 dev lo nodad preferred_lft 0`,
-    ...routes.map((route) => `-${route.family} route add ${routeText(identity, route)}`),
+    ...routes.map((route) => `route add ${routeText(identity, route)}`),
   ];
   await run('ip', ['-batch', '-'], { input: `${lines.join('\n')}\n` });
 }
@@ -46,7 +46,7 @@ export async function removeIdentity(identity: L3Identity): Promise<void> {
       ({ address, family }) => `addr del ${address}/${hostPrefix(family)} dev ${device}`,
     ),
     `addr del ${loopback6}/128 dev lo`,
-    ...addresses.map((route) => `-${route.family} route del ${routeText(identity, route)}`),
+    ...addresses.map((route) => `route del ${routeText(identity, route)}`),
   ];
   // With -force ip(8) goes on after an error and exits with 1; 255 when the device is gone.
   await run('ip', ['-force', '-batch', '-'], {
