@@ -49,6 +49,8 @@ export const jobRecordSchema = jobSpecSchema.extend({
   /** l2: the path of its network namespace, and the host's end of its veth. */
   netns: text.optional(),
   hostEnd: deviceName.optional(),
+  /** The move that brought it here. */
+  moveId: z.string().max(64).optional(),
   /** How often it has moved; a bundle with a lower epoch is a replay. */
   epoch: z.number().int().nonnegative(),
 });

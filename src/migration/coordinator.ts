@@ -14,6 +14,7 @@ import { type Journal, openJournal, removeJournal } from './journal.ts';
 import { leaveSource } from './leave-source.ts';
 import { createPhases, type Phases } from './phases.ts';
 import { type AgreedPlan, planMove } from './plan.ts';
+import { recoveryOf } from './program.ts';
 import { explainFailure } from './roll-back.ts';
 import { type SentJob, sendJob } from './send-job.ts';
 import { captureOf, macOf } from './source-network.ts';
@@ -104,7 +105,7 @@ async function prepare(
   const network = await captureOf(job);
   const lock = sourceLockOf(job, id, job.device, plan.answer, macOf(network, job.device));
   const [ready] = await Promise.all([
-    prepareDump({ id, job, lock }, undo),
+    prepareDump({ id, job, lock, recover: recoveryOf(job.name) }, undo),
     link.prepare({
       id,
       source: hostname(),

@@ -17,3 +17,8 @@ declare const MIGRATE_VERSION: string | undefined;
 /** The version that the bundle was built with. */
 export const migrateVersion: string =
   typeof MIGRATE_VERSION === 'string' ? MIGRATE_VERSION : '0.1.0';
+
+/** How the dump's hook calls us back when we are dead and the job is frozen. */
+export function recoveryOf(job: string): { node: string; program: string; job: string } {
+  return { node: process.execPath, program: agentProgram().path, job };
+}

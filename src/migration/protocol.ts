@@ -9,6 +9,8 @@ export const calls = {
   commit: 'commit',
   finish: 'finish',
   abort: 'abort',
+  /** Asked by `recover` alone: what became of a move. */
+  inquire: 'inquire',
 } as const;
 
 /** The stream that carries the bundle; its end is answered when the job is restored and held. */
@@ -52,6 +54,11 @@ export const prepareRequest = z.strictObject({
 export type PrepareRequest = z.infer<typeof prepareRequest>;
 
 export const moveRequest = z.strictObject({ id });
+
+export const inquiry = z.strictObject({ id, job: z.string().max(64) });
+/** `unsure`: a move was prepared and its agent has neither finished nor undone it. */
+export const inquiryAnswer = z.enum(['running', 'absent', 'unsure']);
+export type InquiryAnswer = z.infer<typeof inquiryAnswer>;
 
 /** The value, or PROTOCOL with the first thing that is wrong. */
 export function parseMessage<T>(schema: z.ZodType<T>, value: unknown, what: string): T {

@@ -4,6 +4,8 @@ import { agentProgram } from './program.ts';
 import {
   bundleStream,
   calls,
+  type InquiryAnswer,
+  inquiryAnswer,
   type PlanAnswer,
   type PlanRequest,
   type PrepareRequest,
@@ -31,6 +33,7 @@ export interface Target {
   commit(id: string): Promise<void>;
   finish(id: string): Promise<void>;
   abort(id: string): Promise<void>;
+  inquire(about: { id: string; job: string }): Promise<InquiryAnswer>;
   close(): Promise<void>;
 }
 
@@ -90,6 +93,10 @@ function targetOver(
     },
     async abort(id) {
       await peer.call(calls.abort, { id }, { timeoutMs: abortTimeoutMs });
+    },
+    async inquire(about) {
+      const answer = await peer.call(calls.inquire, about, { timeoutMs: planTimeoutMs });
+      return parseMessage(inquiryAnswer, answer, 'the answer to inquire');
     },
     close,
   };

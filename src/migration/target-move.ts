@@ -1,19 +1,11 @@
 import { join } from 'node:path';
-import { asMigrateError, MigrateError } from '../base/errors.ts';
+import { MigrateError } from '../base/errors.ts';
 import type { UndoStack } from '../base/undo.ts';
-import {
-  assertFilesMatch,
-  extractTarTo,
-  keepSection,
-  type Manifest,
-  readBundle,
-  unpackDocument,
-} from '../bundle/index.ts';
+import type { Manifest } from '../bundle/index.ts';
 import { makeImagesDirectory, removeImagesDirectory } from '../criu/images.ts';
 import { makePrivateDirectory, removeTree } from '../host/files.ts';
 import { installJobInit } from '../job/launch.ts';
 import { paths } from '../job/paths.ts';
-import type { StoredJob } from '../job/record.ts';
 import { saveJob } from '../job/registry.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
 import { diffNetwork } from '../network/l2/diff.ts';
@@ -23,8 +15,10 @@ import { establish } from '../restore/establish.ts';
 import type { Established } from '../restore/established.ts';
 import { ensureLog, placeFiles } from '../restore/files.ts';
 import { type HeldJob, restoreHeld } from '../restore/held-job.ts';
+import { receiveBundle } from '../restore/receive.ts';
 import { type Journal, openJournal, removeJournal } from './journal.ts';
 import type { PrepareRequest } from './protocol.ts';
+import { recordOf } from './record-of.ts';
 
 /** The target's half of one move. Before `commit` everything of it can be undone, and is. */
 export interface TargetMove {
@@ -78,7 +72,8 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
     },
     async receive(source, tellReceived) {
       const place = expect(established);
-      const bundle = await receiveBundle(request, source, work);
+      const bundle = await receiveBundle(source, work, id);
+      refuseOtherJob(request, bundle.manifest);
       tellReceived();
       if (request.job.kind === 'l2') refuseChangedNetwork(request, bundle.network);
       await placeFiles(bundle.manifest, join(work, 'files'));
@@ -105,7 +100,7 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
         addresses: request.job.ip.map((text) => parseInterfaceAddress(text).address),
         ...(place.netns === undefined ? {} : { netns: place.netns }),
       }).repeated;
-      await saveJob(recordOf(request, manifest, place, held));
+      await saveJob(recordOf(request.job, manifest, place, held));
       return { initPid: held.initPid };
     },
     async finish() {
@@ -136,44 +131,9 @@ async function prepareHost(
   return establish({ ...job, network, mutedBy: id }, undo);
 }
 
-interface ReceivedBundle {
-  readonly manifest: Manifest;
-  readonly network: NetworkState | undefined;
-}
-
-const networkBytesMax = 4 * 1024 * 1024;
-
-async function receiveBundle(
-  request: PrepareRequest,
-  source: AsyncIterable<Uint8Array>,
-  work: string,
-): Promise<ReceivedBundle> {
-  const images = await extractTarTo(join(work, 'images'));
-  const files = await extractTarTo(join(work, 'files'));
-  const network = keepSection(networkBytesMax);
-  let hasNetwork = false;
-  const { manifest } = await readBundle(source, {
-    onBegin({ id }) {
-      if (id !== request.id)
-        throw new MigrateError('BUNDLE_UNSAFE', 'this is another move’s bundle');
-    },
-    onSection({ name }) {
-      if (name === 'images') return images;
-      if (name === 'files') return files;
-      hasNetwork = true;
-      return network;
-    },
-  }).catch((error: unknown) => {
-    throw asMigrateError(error, 'TRANSFER_FAILED');
-  });
-  assertFilesMatch(manifest, files.files);
-  if (manifest.job.name !== request.job.name || manifest.job.kind !== request.job.kind) {
-    throw new MigrateError('BUNDLE_UNSAFE', 'the bundle holds another job than was prepared');
-  }
-  return {
-    manifest,
-    network: hasNetwork ? parseNetworkState(unpackDocument(network.bytes())) : undefined,
-  };
+function refuseOtherJob(request: PrepareRequest, { job }: Manifest): void {
+  if (job.name === request.job.name && job.kind === request.job.kind) return;
+  throw new MigrateError('BUNDLE_UNSAFE', 'the bundle holds another job than was prepared');
 }
 
 /** The namespace was built before the freeze; what the job changed since must not get lost. */
@@ -186,31 +146,6 @@ function refuseChangedNetwork(request: PrepareRequest, captured: NetworkState | 
     `the job changed its network during the move: ${changes.slice(0, 3).join('; ')}`,
     { hint: 'move it again' },
   );
-}
-
-function recordOf(
-  request: PrepareRequest,
-  manifest: Manifest,
-  place: Established,
-  held: HeldJob,
-): StoredJob {
-  const { job } = manifest;
-  const { loopback, ...spec } = request.job;
-  return {
-    ...spec,
-    cwd: job.cwd ?? '/',
-    hostname: job.hostname,
-    initPid: held.initPid,
-    initStartTime: held.initStartTime,
-    cgroup: place.cgroup,
-    createdAt: job.createdAt,
-    logPath: join(paths.logs, `${job.name}.log`),
-    device: place.device,
-    epoch: manifest.epoch,
-    ...(loopback === undefined ? {} : { loopback }),
-    ...(place.netns === undefined ? {} : { netns: place.netns }),
-    ...(place.hostEnd === undefined ? {} : { hostEnd: place.hostEnd }),
-  };
 }
 
 function expect<T>(value: T | undefined): T {

@@ -27,7 +27,7 @@ export async function addLock(lock: LockSpec): Promise<void> {
 }
 
 /** Removes the lock; one that is not there is fine. */
-export async function removeLock(lock: LockSpec): Promise<void> {
+export async function removeLock(lock: Pick<LockSpec, 'id' | 'netns'>): Promise<void> {
   await nft(unlockRuleset(lock), lock.netns);
 }
 
@@ -61,12 +61,8 @@ export function lockRuleset(lock: LockSpec): string {
 }
 
 /** `add` before `delete` makes the deletion of a table that is not there succeed. */
-export function unlockRuleset(lock: LockSpec): string {
-  const families = ['inet'];
-  if (lock.mute === true) families.push('arp');
-  if (lock.relay?.v4 !== undefined) families.push('ip');
-  if (lock.relay?.v6 !== undefined) families.push('ip6');
-  return families
+export function unlockRuleset(lock: Pick<LockSpec, 'id'>): string {
+  return ['inet', 'arp', 'ip', 'ip6']
     .map(
       (family) => `add table ${family} ${tableOf(lock)}\ndelete table ${family} ${tableOf(lock)}\n`,
     )
@@ -118,7 +114,7 @@ function isPrivateLoopback(address: string): boolean {
   return isIPv4(address) && address.startsWith('127.');
 }
 
-function tableOf(lock: LockSpec): string {
+function tableOf(lock: Pick<LockSpec, 'id'>): string {
   return `migrate-${lock.id}`;
 }
 

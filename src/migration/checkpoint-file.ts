@@ -1,0 +1,130 @@
+import { randomBytes } from 'node:crypto';
+import { MigrateError } from '../base/errors.ts';
+import { createUndoStack } from '../base/undo.ts';
+import { createBundleFile, createBundleWriter, packDocument } from '../bundle/index.ts';
+import {
+  dump,
+  endFrozen,
+  freeze,
+  prepareDump,
+  type ReadyDump,
+  revive,
+  shut,
+} from '../checkpoint/freeze.ts';
+import { packJob } from '../checkpoint/pack.ts';
+import { removeSourceLock, sourceLockOf } from '../checkpoint/source-lock.ts';
+import { surveyJob } from '../checkpoint/survey.ts';
+import { checkCriu } from '../criu/check.ts';
+import { removeImagesDirectory } from '../criu/images.ts';
+import { isoNow, nowMs } from '../host/clock.ts';
+import { removeTree } from '../host/files.ts';
+import { removeLog } from '../job/control.ts';
+import { lockJob } from '../job/lock.ts';
+import type { JobRecord } from '../job/record.ts';
+import { findJob, forgetJob } from '../job/registry.ts';
+import type { NetworkState } from '../network/l2/state.ts';
+import { dismantle } from '../restore/establish.ts';
+import { migrateVersion, recoveryOf } from './program.ts';
+import { explainFailure } from './roll-back.ts';
+import { captureOf } from './source-network.ts';
+
+export interface CheckpointResult {
+  readonly bytes: number;
+  readonly memoryBytes: number;
+  readonly frozenMs: number;
+  readonly sha256: string;
+}
+
+/**
+ * Puts a running job into a file, the same bytes that a move sends. With `leaveRunning` it goes on;
+ * without, it ends once the file is on the disk. Any failure before leaves it running.
+ */
+export async function checkpointJob(
+  name: string,
+  file: string,
+  options: { readonly leaveRunning: boolean },
+): Promise<CheckpointResult> {
+  const job = await findJob(name);
+  const unlock = await lockJob(name);
+  const undo = createUndoStack();
+  try {
+    if (job.state === 'ended') {
+      throw new MigrateError('JOB_NOT_RUNNING', `job ${name} has ended`, { side: 'local' });
+    }
+    return await checkpoint(job, file, options.leaveRunning, undo);
+  } catch (error) {
+    throw await explainFailure(error, { job, undo, committed: false, journal: undefined });
+  } finally {
+    await unlock();
+  }
+}
+
+async function checkpoint(
+  job: JobRecord,
+  file: string,
+  leaveRunning: boolean,
+  undo: ReturnType<typeof createUndoStack>,
+): Promise<CheckpointResult> {
+  const id = randomBytes(16).toString('hex');
+  const [survey, criu] = await Promise.all([surveyJob(job), checkCriu()]);
+  const lock = sourceLockOf(job, id, job.device, {});
+  const ready = await prepareDump({ id, job, lock, recover: recoveryOf(job.name) }, undo);
+  const frozenAt = await freeze(ready);
+  await shut(ready);
+  const [, network] = await Promise.all([dump(ready), captureOf(job)]);
+  let frozenMs = 0;
+  if (leaveRunning) {
+    await revive(ready);
+    undo.forget('freeze');
+    frozenMs = nowMs() - frozenAt;
+  }
+  const written = await writeFile(file, { ready, survey, id, criuVersion: criu.version, network });
+  if (!leaveRunning) {
+    await endFrozen(ready);
+    undo.commit();
+    frozenMs = nowMs() - frozenAt;
+    await clearAway(ready);
+  } else {
+    await undo.rollback();
+  }
+  return { ...written, frozenMs: Math.round(frozenMs * 10) / 10 };
+}
+
+async function writeFile(
+  path: string,
+  what: {
+    readonly ready: ReadyDump;
+    readonly survey: Awaited<ReturnType<typeof surveyJob>>;
+    readonly id: string;
+    readonly criuVersion: string;
+    readonly network: NetworkState | undefined;
+  },
+): Promise<Omit<CheckpointResult, 'frozenMs'>> {
+  const file = await createBundleFile(path);
+  try {
+    const createdAt = isoNow();
+    const writer = createBundleWriter(file, { id: what.id, createdAt });
+    const { network, ...rest } = what;
+    const { bytes, sha256, memoryBytes } = await packJob(writer, {
+      ...rest,
+      createdAt,
+      migrateVersion,
+      ...(network === undefined ? {} : { network: packDocument(network) }),
+    });
+    await file.commit();
+    return { bytes, sha256, memoryBytes };
+  } catch (error) {
+    await file.discard();
+    throw error;
+  }
+}
+
+/** The job is in the file now; nothing of it stays on this host. */
+async function clearAway({ job, lock, images, work }: ReadyDump): Promise<void> {
+  if (lock !== undefined) await removeSourceLock(lock);
+  await dismantle(job);
+  await removeImagesDirectory(images);
+  await removeTree(work);
+  await removeLog(job);
+  await forgetJob(job.name);
+}

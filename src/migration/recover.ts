@@ -1,0 +1,153 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { asMigrateError, type JobLocation, MigrateError } from '../base/errors.ts';
+import {
+  removeSourceLock,
+  reopen,
+  type SourceLock,
+  sourceLockOf,
+} from '../checkpoint/source-lock.ts';
+import { removeImagesDirectory } from '../criu/images.ts';
+import { isFrozen, killCgroup, thawCgroup } from '../host/cgroup.ts';
+import { poll } from '../host/clock.ts';
+import { readIfPresent, removeTree } from '../host/files.ts';
+import { removeLog } from '../job/control.ts';
+import { lockJob } from '../job/lock.ts';
+import { paths } from '../job/paths.ts';
+import type { JobRecord } from '../job/record.ts';
+import { forgetJob, readJob } from '../job/registry.ts';
+import { dismantle } from '../restore/establish.ts';
+import { type JournalEntry, readJournals, removeJournal } from './journal.ts';
+import { connectTarget } from './target-link.ts';
+
+export interface Recovery {
+  readonly job: string;
+  readonly id: string;
+  readonly action: 'rolled-back' | 'finished' | 'nothing';
+  readonly location: JobLocation;
+}
+
+export interface MoveStatus {
+  readonly job: string;
+  readonly id: string;
+  readonly target: string;
+  readonly state: string;
+  readonly location: JobLocation;
+}
+
+/** A criu whose coordinator died puts the job back by itself; it is waited for. */
+const criuTimeoutMs = 10_000;
+const pollStepMs = 20;
+
+/** Every move of this host that is under way or was cut off. */
+export async function listMoves(): Promise<MoveStatus[]> {
+  const moves: MoveStatus[] = [];
+  for (const entry of await readJournals()) {
+    if (entry.side !== 'source') continue;
+    const job = await readJob(entry.job);
+    moves.push({
+      job: entry.job,
+      id: entry.id,
+      target: entry.host,
+      state: entry.state,
+      location: await locate(job),
+    });
+  }
+  return moves;
+}
+
+/**
+ * Finishes or undoes the moves of this host that were cut off; may be called again at any time.
+ * What the journal says decides: without a commit the job goes on here; with one the target is
+ * asked. HALTED_UNKNOWN while the target cannot be reached: the job stays frozen.
+ */
+export async function recoverJobs(name?: string): Promise<Recovery[]> {
+  const recoveries: Recovery[] = [];
+  for (const entry of await readJournals()) {
+    if (entry.side !== 'source' || (name !== undefined && entry.job !== name)) continue;
+    const unlock = await lockJob(entry.job);
+    try {
+      recoveries.push(await recover(entry));
+    } finally {
+      await unlock();
+    }
+  }
+  return recoveries;
+}
+
+async function recover(entry: JournalEntry): Promise<Recovery> {
+  const { id } = entry;
+  await poll(() => criuIsGone(id), criuTimeoutMs, pollStepMs);
+  const job = await readJob(entry.job);
+  if (job === undefined || job.state === 'ended') {
+    await clean(id, undefined, job);
+    return { job: entry.job, id, action: 'nothing', location: await locate(undefined) };
+  }
+  const decided =
+    entry.state === 'committed' || entry.state === 'running' || entry.state === 'halted';
+  if (decided && (await runsOnTarget(entry))) {
+    await killCgroup(job.cgroup);
+    await clean(id, job.netns, job);
+    await dismantle(job);
+    await removeLog(job);
+    await forgetJob(job.name);
+    return { job: job.name, id, action: 'finished', location: 'target-running' };
+  }
+  const lock = sourceLockOf(job, id, job.device, {});
+  await reopen(lock);
+  await thawCgroup(job.cgroup);
+  await clean(id, job.netns, job, lock);
+  return { job: job.name, id, action: 'rolled-back', location: 'source-running' };
+}
+
+/** Asks the target; only its own word decides, so no answer leaves everything as it is. */
+async function runsOnTarget(entry: JournalEntry): Promise<boolean> {
+  try {
+    const target = await connectTarget(entry.host);
+    try {
+      const found = await target.inquire({ id: entry.id, job: entry.job });
+      if (found === 'unsure') {
+        throw new MigrateError('HALTED_UNKNOWN', `${entry.host} has not finished the move either`);
+      }
+      return found === 'running';
+    } finally {
+      await target.close();
+    }
+  } catch (error) {
+    const cause = asMigrateError(error);
+    throw new MigrateError('HALTED_UNKNOWN', `${entry.host} does not say: ${cause.message}`, {
+      location: 'source-frozen',
+      hint: `when ${entry.host} is back: migrate recover ${entry.job}`,
+      cause,
+    });
+  }
+}
+
+async function clean(
+  id: string,
+  netns: string | undefined,
+  job: JobRecord | undefined,
+  lock?: SourceLock,
+): Promise<void> {
+  const found = lock ?? (job === undefined ? undefined : sourceLockOf(job, id, job.device, {}));
+  if (found !== undefined && (netns !== undefined || job?.kind === 'l3')) {
+    await removeSourceLock(found);
+  }
+  await removeImagesDirectory(join(paths.moves, id, 'images'));
+  await removeTree(join(paths.moves, id));
+  await removeJournal(id, 'source');
+}
+
+async function criuIsGone(id: string): Promise<boolean> {
+  for (const pid of await readdir('/proc')) {
+    if (!/^\d+$/.test(pid)) continue;
+    const command = await readIfPresent(`/proc/${pid}/cmdline`);
+    if (command?.startsWith('criu\0') === true && command.includes(id)) return false;
+  }
+  return true;
+}
+
+async function locate(job: JobRecord | undefined): Promise<JobLocation> {
+  if (job === undefined || job.state === 'ended') return 'unknown';
+  return (await isFrozen(job.cgroup)) ? 'source-frozen' : 'source-running';
+}

@@ -1,0 +1,53 @@
+import { join } from 'node:path';
+import { asMigrateError, MigrateError } from '../base/errors.ts';
+import {
+  assertFilesMatch,
+  extractTarTo,
+  keepSection,
+  type Manifest,
+  readBundle,
+  unpackDocument,
+} from '../bundle/index.ts';
+import { type NetworkState, parseNetworkState } from '../network/l2/state.ts';
+
+export interface ReceivedBundle {
+  readonly manifest: Manifest;
+  /** l2: the network state that was captured in the frozen window. */
+  readonly network: NetworkState | undefined;
+}
+
+const networkBytesMax = 4 * 1024 * 1024;
+
+/**
+ * Unpacks a bundle as it arrives into `work`/images and `work`/files, both ours alone, and resolves
+ * when every digest was right. Throws BUNDLE_* for its content, TRANSFER_FAILED for its source.
+ */
+export async function receiveBundle(
+  source: AsyncIterable<Uint8Array>,
+  work: string,
+  expectedId?: string,
+): Promise<ReceivedBundle> {
+  const images = await extractTarTo(join(work, 'images'));
+  const files = await extractTarTo(join(work, 'files'));
+  const network = keepSection(networkBytesMax);
+  let hasNetwork = false;
+  const { manifest } = await readBundle(source, {
+    onBegin({ id }) {
+      if (expectedId === undefined || id === expectedId) return;
+      throw new MigrateError('BUNDLE_UNSAFE', 'this is the bundle of another move');
+    },
+    onSection({ name }) {
+      if (name === 'images') return images;
+      if (name === 'files') return files;
+      hasNetwork = true;
+      return network;
+    },
+  }).catch((error: unknown) => {
+    throw asMigrateError(error, 'TRANSFER_FAILED');
+  });
+  assertFilesMatch(manifest, files.files);
+  return {
+    manifest,
+    network: hasNetwork ? parseNetworkState(unpackDocument(network.bytes())) : undefined,
+  };
+}
