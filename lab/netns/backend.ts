@@ -43,7 +43,7 @@ export const netnsBackend: Backend = {
     if (terminal) return enterBySsh(lab, host, command, terminal);
     const pid = String(host.process?.pid);
     const procs = join(await hostCgroup(lab.name, host.name), INIT_LEAF, 'cgroup.procs');
-    const namespaces = ['--mount', '--uts', '--ipc', '--net', '--pid', '--cgroup'];
+    const namespaces = ['--mount', '--uts', '--ipc', '--net', '--pid', '--cgroup', '--root'];
     // With the entering process the command goes too; a session keeps it apart from our terminal.
     const leash = ['setpriv', '--pdeathsig', 'KILL', 'setsid'];
     const inside = [...leash, ...asRootAtHome(command, false)];

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { ensureTools, ROOTFS_TOOLS } from '../machine/tools.ts';
 import { run } from '../run.ts';
 import { cached } from './cache.ts';
-import { BUILD_TIMEOUT_MS, debianOptions, debianSources } from './debian.ts';
+import { debianDirectory } from './debian.ts';
 import { findMirrors } from './mirror.ts';
 import { recipe, recipeHash } from './recipe.ts';
 
@@ -39,15 +39,12 @@ async function bootstrap(root: string, aside: string): Promise<void> {
   ];
   const args = [
     '--variant=minbase',
-    ...(await debianOptions()),
     ...recipe.unwanted.map((pattern) => `--dpkgopt=path-exclude=${pattern}`),
     '--dpkgopt=force-unsafe-io',
     `--include=${recipe.packages.join(',')}`,
     ...hooks.map((hook) => `--customize-hook=${hook}`),
-    ...[recipe.suite, root, '-'],
   ];
-  const input = debianSources(mirrors);
-  await run(['mmdebstrap', ...args], { input, timeoutMs: BUILD_TIMEOUT_MS });
+  await debianDirectory(root, args);
 }
 
 /** What the packages do not bring: users, files, directories, and no secrets. */

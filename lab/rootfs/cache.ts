@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { say } from '../errors.ts';
 import { withLock } from '../lock.ts';
@@ -11,11 +11,13 @@ import { CACHE_DIR, LOCK_DIR } from '../paths.ts';
 export async function cached(name: string, make: Maker): Promise<string> {
   const place = join(CACHE_DIR, name);
   if (await exists(place)) return place;
-  return withLock(join(LOCK_DIR, `.${make.what.replaceAll(' ', '-')}.lock`), async () => {
+  const kind = name.replace(/-[^-]*$/, '');
+  return withLock(join(LOCK_DIR, `.${kind}.lock`), async () => {
     if (await exists(place)) return place;
     const started = Date.now();
     await mkdir(CACHE_DIR, { recursive: true });
-    const aside = await mkdtemp(join(CACHE_DIR, 'building-'));
+    await removeRemains(kind);
+    const aside = await mkdtemp(join(CACHE_DIR, `${BUILDING}${kind}-`));
     try {
       say(`building the ${make.what} (once, ${make.takes}): ${place}`);
       await rename(await make.build(aside), place);
@@ -32,6 +34,16 @@ export interface Maker {
   readonly takes: string;
   /** Builds under the directory it is given, and says what in there is the result. */
   build(aside: string): Promise<string>;
+}
+
+const BUILDING = 'building-';
+
+/** Whoever holds the lock knows that no other build of this kind is under way. */
+async function removeRemains(kind: string): Promise<void> {
+  for (const entry of await readdir(CACHE_DIR)) {
+    if (!entry.startsWith(`${BUILDING}${kind}-`)) continue;
+    await rm(join(CACHE_DIR, entry), { recursive: true, force: true });
+  }
 }
 
 async function exists(path: string): Promise<boolean> {

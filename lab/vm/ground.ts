@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import { ensureTools, ROOTFS_TOOLS } from '../machine/tools.ts';
 import type { GuestGround } from '../model.ts';
 import { cached } from '../rootfs/cache.ts';
-import { BUILD_TIMEOUT_MS, debianOptions, debianSources } from '../rootfs/debian.ts';
-import { findMirrors } from '../rootfs/mirror.ts';
-import { recipe, recipeHash } from '../rootfs/recipe.ts';
+import { APART, BUILD_TIMEOUT_MS, debianDirectory } from '../rootfs/debian.ts';
+import { recipeHash } from '../rootfs/recipe.ts';
 import { run } from '../run.ts';
 
 /** What guests boot: Debian's kernel, a small initrd, the root file system as a disk image. */
@@ -20,8 +19,7 @@ export async function ensureGuestGround(rootfs: string): Promise<Omit<GuestGroun
       await unpackKernel(kernel);
       const result = join(aside, 'ground');
       const words = [rootfs, kernel, join(aside, 'work'), INIT, result];
-      const argv = ['unshare', '--mount', '--', '/bin/sh', MAKE, ...words] as const;
-      await run(argv, { timeoutMs: BUILD_TIMEOUT_MS });
+      await run([...APART, '/bin/sh', MAKE, ...words], { timeoutMs: BUILD_TIMEOUT_MS });
       return result;
     },
   });
@@ -40,10 +38,7 @@ const HASH_LENGTH = 12;
 
 /** Unpacks only: nothing of the package's own installation is wanted. */
 async function unpackKernel(place: string): Promise<void> {
-  const args = ['--variant=extract', ...(await debianOptions()), `--include=${KERNEL_PACKAGE}`];
-  const input = debianSources(await findMirrors());
-  const argv = ['mmdebstrap', ...args, recipe.suite, place, '-'] as const;
-  await run(argv, { input, timeoutMs: BUILD_TIMEOUT_MS });
+  await debianDirectory(place, ['--variant=extract', `--include=${KERNEL_PACKAGE}`]);
 }
 
 async function groundHash(): Promise<string> {
