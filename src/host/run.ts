@@ -44,6 +44,8 @@ export async function run(
 function execaOptions(options: RunOptions): Options {
   return {
     reject: false,
+    // A group of its own: Ctrl-C is for us to answer, and must not hit the tools of a rollback.
+    detached: true,
     stripFinalNewline: false,
     timeout: options.timeoutMs ?? limits.toolTimeoutMs,
     maxBuffer: limits.stdoutBytesMax,

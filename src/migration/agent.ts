@@ -3,9 +3,11 @@ import { MigrateError } from '../base/errors.ts';
 import { createUndoStack } from '../base/undo.ts';
 import type { CallHandler } from '../transport/calls.ts';
 import { type Peer, type PeerHandlers, serveAgent } from '../transport/index.ts';
+import { inquire } from './inquire.ts';
 import {
   bundleStream,
   type calls,
+  inquiry,
   moveRequest,
   parseMessage,
   planRequest,
@@ -57,6 +59,7 @@ function handlersFor(peer: Peer, slot: MoveSlot): PeerHandlers {
     commit: async (params) => current(params).commit(),
     finish: async (params) => current(params).finish(),
     abort: async (params) => current(params).abort(),
+    inquire: async (params) => inquire(parseMessage(inquiry, params, 'inquire')),
   };
   return {
     calls: handlers,
