@@ -9,7 +9,7 @@ export class LabError extends Error {
 }
 
 export const EXIT_FAILED = 1;
-export const EXIT_USAGE = 2;
+const EXIT_USAGE = 2;
 
 export function usage(message: string): LabError {
   return new LabError(message, EXIT_USAGE);

@@ -39,8 +39,8 @@ export interface GuestGround {
 
 export type BackendName = 'netns' | 'vm';
 
-export const FIRST_HOST_NUMBER = 11;
-export const MAX_HOSTS = 80;
+const FIRST_HOST_NUMBER = 11;
+const MAX_HOSTS = 80;
 
 export function parseLabName(text: string): string {
   if (/^[a-z0-9-]{1,12}$/.test(text)) return text;

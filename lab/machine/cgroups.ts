@@ -32,7 +32,7 @@ export async function removeLabCgroup(lab: string): Promise<void> {
 }
 
 /** A hybrid machine mounts cgroup v2 beside the old hierarchies, so the place is looked up. */
-export async function cgroup2Mount(): Promise<string> {
+async function cgroup2Mount(): Promise<string> {
   const mounts = await readFile('/proc/mounts', 'utf8');
   for (const line of mounts.split('\n')) {
     const [, path, type] = line.split(' ');
