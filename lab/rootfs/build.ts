@@ -1,4 +1,4 @@
-import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ensureTools, ROOTFS_TOOLS } from '../machine/tools.ts';
 import { run } from '../run.ts';
@@ -63,6 +63,10 @@ async function dress(root: string): Promise<void> {
     await mkdir(dirname(join(root, path)), { recursive: true });
     await writeFile(join(root, path), content);
     if (content.startsWith('#!')) await chmod(join(root, path), EXECUTABLE);
+  }
+  for (const { path, line } of recipe.withoutLines) {
+    const lines = (await readFile(join(root, path), 'utf8')).split('\n');
+    await writeFile(join(root, path), lines.filter((other) => other !== line).join('\n'));
   }
   for (const kind of ['rsa', 'ecdsa', 'ed25519']) {
     const key = join(root, `etc/ssh/ssh_host_${kind}_key`);

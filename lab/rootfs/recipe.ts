@@ -38,6 +38,8 @@ export const recipe: Recipe = {
       '',
     ].join('\n'),
   },
+  // Who starts nginx says as whom (`-g 'user ...;'`); twice is an error to it.
+  withoutLines: [{ path: '/etc/nginx/nginx.conf', line: 'user www-data;' }],
   directories: ['/shared', '/usr/local/lib/migrate', '/root/.ssh'],
 };
 
@@ -49,6 +51,7 @@ export interface Recipe {
   readonly unwanted: readonly string[];
   readonly users: readonly { readonly name: string; readonly uid: number }[];
   readonly files: Readonly<Record<string, string>>;
+  readonly withoutLines: readonly { readonly path: string; readonly line: string }[];
   readonly directories: readonly string[];
 }
 
