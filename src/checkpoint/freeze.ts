@@ -4,13 +4,14 @@ import type { UndoStack } from '../base/undo.ts';
 import { startDump } from '../criu/dump.ts';
 import { makeImagesDirectory } from '../criu/images.ts';
 import type { CriuProcess } from '../criu/process.ts';
+import type { ArmedTool } from '../host/arm.ts';
 import { freezeCgroup, isFrozen, thawCgroup } from '../host/cgroup.ts';
 import { nowMs } from '../host/clock.ts';
 import { removeTree } from '../host/files.ts';
 import { paths } from '../job/paths.ts';
 import type { StoredJob } from '../job/record.ts';
-import { prepareHold, startHold } from '../network/switchover/hold.ts';
-import { addLock } from '../network/switchover/lock.ts';
+import { armHold, prepareHold, startHold } from '../network/switchover/hold.ts';
+import { addLock, armLock } from '../network/switchover/lock.ts';
 import { removeSourceLock, reopen, type SourceLock } from './source-lock.ts';
 
 /** Tasks stop within a millisecond or two; one that sleeps in the kernel may take its time. */
@@ -24,6 +25,10 @@ export interface ReadyDump {
   readonly images: string;
   readonly work: string;
   readonly lock: SourceLock | undefined;
+  /** Tools of the frozen window, started before it. */
+  readonly armed:
+    | { readonly hold: ArmedTool; readonly lock: ArmedTool; readonly release: ArmedTool }
+    | undefined;
 }
 
 export interface DumpWish {
@@ -45,6 +50,7 @@ export async function prepareDump(wish: DumpWish, undo: UndoStack): Promise<Read
     undo.push('lock', () => removeSourceLock(lock));
     await prepareHold(lock.hold);
   }
+  const armed = lock === undefined ? undefined : armTools(lock, undo);
   const criu = await startDump({
     pid: job.initPid,
     images,
@@ -54,26 +60,38 @@ export async function prepareDump(wish: DumpWish, undo: UndoStack): Promise<Read
     ...(job.netns === undefined ? {} : { netnsInode: (await stat(job.netns)).ino }),
     ...(wish.recover === undefined ? {} : { recover: wish.recover }),
   });
-  const ready: ReadyDump = { job, criu, images, work, lock };
+  const ready: ReadyDump = { job, criu, images, work, lock, armed };
   undo.push('freeze', () => revive(ready));
   await criu.reached('pre-dump');
   return ready;
+}
+
+function armTools(lock: SourceLock, undo: UndoStack): NonNullable<ReadyDump['armed']> {
+  const armed = {
+    hold: armHold(lock.hold),
+    lock: armLock(lock.lock.netns),
+    release: armHold(lock.hold),
+  };
+  undo.push('armed tools', () => {
+    for (const tool of Object.values(armed)) tool.cancel();
+  });
+  return armed;
 }
 
 /**
  * First packets wait, then the tasks stop: what they send last still leaves, what comes is kept.
  * Resolves to the instant before the first task stopped, on the monotonic clock.
  */
-export async function freeze({ job, lock }: ReadyDump): Promise<number> {
-  if (lock !== undefined) await startHold(lock.hold);
+export async function freeze({ job, lock, armed }: ReadyDump): Promise<number> {
+  if (lock !== undefined) await startHold(lock.hold, armed?.hold);
   const frozenAt = nowMs();
   await freezeCgroup(job.cgroup, freezeTimeoutMs);
   return frozenAt;
 }
 
 /** From here on nothing leaves, and nothing that slipped past the hold gets in. */
-export async function shut({ lock }: ReadyDump): Promise<void> {
-  if (lock !== undefined) await addLock(lock.lock);
+export async function shut({ lock, armed }: ReadyDump): Promise<void> {
+  if (lock !== undefined) await addLock(lock.lock, armed?.lock);
 }
 
 /** The dump itself; afterwards the job is stopped, alive, and in the hands of the post-dump hook. */

@@ -1,3 +1,4 @@
+import type { ArmedTool } from '../host/arm.ts';
 import { run } from '../host/run.ts';
 import type { StoredJob } from '../job/record.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
@@ -62,7 +63,11 @@ export async function removeSourceLock({ hold, lock }: SourceLock): Promise<void
  * because some neighbour has not heard the announcement yet. An l2 job's MAC lives on the target
  * now, so its old device gets another one, and a neighbour entry leads to the old.
  */
-export async function sendHeldAway({ hold, mac }: SourceLock, job: StoredJob): Promise<void> {
+export async function sendHeldAway(
+  { hold, mac }: SourceLock,
+  job: StoredJob,
+  armed?: ArmedTool,
+): Promise<void> {
   if (job.netns !== undefined && job.hostEnd !== undefined && mac !== undefined) {
     const lines = [
       `link set dev ${hold.device} address ${spareMac(mac)}`,
@@ -75,7 +80,7 @@ export async function sendHeldAway({ hold, mac }: SourceLock, job: StoredJob): P
       run('bridge', ['fdb', 'del', mac, 'dev', job.hostEnd, 'master'], { okCodes: [0, 1, 2, 255] }),
     ]);
   }
-  await releaseHold(hold);
+  await releaseHold(hold, armed);
 }
 
 /** Another locally administered address: the job's with its last bit turned. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { criuError } from './log.ts';
-import { type CriuProcess, type CriuStart, startCriu } from './process.ts';
+import { armCriu, type CriuProcess, type CriuStart } from './process.ts';
 
 export interface DumpOptions {
   /** The first process of the job, as this host numbers it. */
@@ -19,9 +19,9 @@ export interface DumpOptions {
 export const netnsKey = 'job-netns';
 
 /** Starts a dump that waits in its pre-dump hook: everything up to there costs no frozen time. */
-export function startDump(options: DumpOptions): Promise<CriuProcess> {
+export async function startDump(options: DumpOptions): Promise<CriuProcess> {
   const log = join(options.work, 'dump.log');
-  return startCriu({
+  const criu = await armCriu({
     directory: options.work,
     cgroup: options.cgroup,
     inCgroup: false,
@@ -29,6 +29,8 @@ export function startDump(options: DumpOptions): Promise<CriuProcess> {
     ...(options.recover === undefined ? {} : { recover: options.recover }),
     failure: (status) => criuError('DUMP_FAILED', log, status),
   });
+  criu.answer('start');
+  return criu;
 }
 
 function dumpArguments(options: DumpOptions): string[] {

@@ -9,7 +9,7 @@ export interface CriuProcess {
   /** Resolves when the hook of that moment runs; rejects with `failure()` when criu ends before. */
   reached(moment: HookMoment): Promise<void>;
   /** Answers the hook that waits. */
-  answer(word: 'go' | 'kill' | 'abort'): void;
+  answer(word: 'start' | 'go' | 'kill' | 'abort'): void;
   /** Exit status. */
   readonly ended: Promise<number>;
 }
@@ -31,10 +31,10 @@ export interface CriuStart {
 }
 
 /**
- * Starts criu in a session of its own, with an OOM score that makes the kernel look elsewhere:
+ * Makes criu ready to start on the word `start`, in a session of its own, with an OOM score that makes the kernel look elsewhere:
  * what ends us must not end it, because its hooks are what puts the job back.
  */
-export async function startCriu(start: CriuStart): Promise<CriuProcess> {
+export async function armCriu(start: CriuStart): Promise<CriuProcess> {
   const hook = join(start.directory, 'hook');
   await writeFile(hook, hookScript, { mode: 0o700 });
   await chmod(hook, 0o700);
@@ -57,8 +57,9 @@ export async function startCriu(start: CriuStart): Promise<CriuProcess> {
   return follow(child, start);
 }
 
-/** Joins the cgroup before criu starts; the OOM score needs CAP_SYS_RESOURCE, so it may fail. */
-const enterScript = `echo 0 > "$1"
+/** Waits for `start`, then joins the cgroup before criu starts; the OOM score needs CAP_SYS_RESOURCE, so it may fail. */
+const enterScript = `read -r word <&3 && [ "$word" = start ] || exit 1
+echo 0 > "$1"
 { echo -1000 > /proc/self/oom_score_adj; } 2> /dev/null
 exec 5< "$2"
 shift 2

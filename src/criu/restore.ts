@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { commonArguments, netnsKey } from './dump.ts';
 import { criuError } from './log.ts';
-import { type CriuProcess, startCriu } from './process.ts';
+import { armCriu, type CriuProcess } from './process.ts';
 
 export interface RestoreOptions {
   readonly images: string;
@@ -18,10 +18,10 @@ export function pidfileOf(work: string): string {
   return join(work, 'restored.pid');
 }
 
-/** Starts a restore that holds the job, complete and stopped, in its pre-resume hook. */
-export function startRestore(options: RestoreOptions): Promise<CriuProcess> {
+/** A restore that begins on `start` and holds the job, complete and stopped, in its pre-resume hook. */
+export function armRestore(options: RestoreOptions): Promise<CriuProcess> {
   const log = join(options.work, 'restore.log');
-  return startCriu({
+  return armCriu({
     directory: options.work,
     cgroup: options.cgroup,
     inCgroup: true,

@@ -26,7 +26,25 @@ export async function run(
   args: readonly string[],
   options: RunOptions = {},
 ): Promise<RunResult> {
-  const result = await execa(program, args, execaOptions(options));
+  return resultOf(await execa(program, args, execaOptions(options)), program, args, options);
+}
+
+/** What execa says of a program that ended. */
+interface Ended {
+  readonly stdout?: unknown;
+  readonly stderr?: unknown;
+  readonly exitCode?: number | undefined;
+  readonly timedOut?: boolean;
+  readonly shortMessage?: string | undefined;
+}
+
+/** What a program came to, or PROGRAM_FAILED. */
+export function resultOf(
+  result: Ended,
+  program: string,
+  args: readonly string[],
+  options: RunOptions,
+): RunResult {
   const stdout = String(result.stdout ?? '');
   const stderr = String(result.stderr ?? '').slice(0, limits.stderrBytesMax);
   const exitCode = result.exitCode;

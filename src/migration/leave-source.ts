@@ -34,7 +34,8 @@ export async function leaveSource(what: {
     });
   };
   await phases.run('release', async () => {
-    if (lock !== undefined) await attempt('release', () => sendHeldAway(lock, job));
+    if (lock !== undefined)
+      await attempt('release', () => sendHeldAway(lock, job, ready.armed?.release));
   });
   await phases.run('finish', async () => {
     await attempt('journal', async () => journal?.write('running'));

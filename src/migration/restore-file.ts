@@ -15,7 +15,7 @@ import { parseInterfaceAddress } from '../network/address.ts';
 import { announce } from '../network/switchover/announce.ts';
 import { establish } from '../restore/establish.ts';
 import { ensureLog, placeFiles } from '../restore/files.ts';
-import { restoreHeld } from '../restore/held-job.ts';
+import { armHeldRestore } from '../restore/held-job.ts';
 import { receiveBundle } from '../restore/receive.ts';
 import { jobIdentity, parseMessage } from './protocol.ts';
 import { recordOf } from './record-of.ts';
@@ -58,13 +58,14 @@ async function restore(
     const place = await establish({ ...identity, network }, undo);
     await placeFiles(manifest, join(work, 'files'));
     await ensureLog(manifest.job.name);
-    const held = await restoreHeld({
+    const restoring = await armHeldRestore({
       images: join(work, 'images'),
       work,
       established: place,
       ...(identity.rootfs === undefined ? {} : { rootfs: identity.rootfs }),
     });
-    undo.push('held job', () => held.discard());
+    undo.push('held job', () => restoring.discard());
+    const held = await restoring.begin();
     const job: StoredJob = recordOf(identity, manifest, place, held);
     undo.push('record', () => forgetJob(job.name));
     await saveJob(job);

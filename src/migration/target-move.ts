@@ -14,7 +14,7 @@ import { announce } from '../network/switchover/announce.ts';
 import { establish } from '../restore/establish.ts';
 import type { Established } from '../restore/established.ts';
 import { ensureLog, placeFiles } from '../restore/files.ts';
-import { type HeldJob, restoreHeld } from '../restore/held-job.ts';
+import { type ArmedRestore, armHeldRestore, type HeldJob } from '../restore/held-job.ts';
 import { receiveBundle } from '../restore/receive.ts';
 import { type Journal, openJournal, removeJournal } from './journal.ts';
 import type { PrepareRequest } from './protocol.ts';
@@ -39,6 +39,8 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
   const work = join(paths.moves, `${id}.in`);
   let journal: Journal | undefined;
   let established: Established | undefined;
+  let restoring: ArmedRestore | undefined;
+  let saved: Promise<void> = Promise.resolve();
   let received: { manifest: Manifest; held: HeldJob } | undefined;
   let committed = false;
   let announced: Promise<void> = Promise.resolve();
@@ -65,26 +67,19 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
       await journal.write('prepared');
       try {
         established = await prepareHost(request, work, undo);
+        restoring = await armRestore(request, work, established, undo);
       } catch (error) {
         await rollback().catch(() => undefined);
         throw error;
       }
     },
     async receive(source, tellReceived) {
-      const place = expect(established);
       const bundle = await receiveBundle(source, work, id);
       refuseOtherJob(request, bundle.manifest);
       tellReceived();
       if (request.job.kind === 'l2') refuseChangedNetwork(request, bundle.network);
       await placeFiles(bundle.manifest, join(work, 'files'));
-      await ensureLog(request.job.name);
-      const held = await restoreHeld({
-        images: join(work, 'images'),
-        work,
-        established: place,
-        ...(request.job.rootfs === undefined ? {} : { rootfs: request.job.rootfs }),
-      });
-      undo.push('held job', () => held.discard());
+      const held = await expect(restoring).begin();
       received = { manifest: bundle.manifest, held };
     },
     async commit() {
@@ -100,10 +95,12 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
         addresses: request.job.ip.map((text) => parseInterfaceAddress(text).address),
         ...(place.netns === undefined ? {} : { netns: place.netns }),
       }).repeated;
-      await saveJob(recordOf(request.job, manifest, place, held));
+      // The answer must not wait for the disk: the journal has said that the job is here.
+      saved = saveJob(recordOf(request.job, manifest, place, held));
       return { initPid: held.initPid };
     },
     async finish() {
+      await saved;
       await removeImagesDirectory(join(work, 'images'));
       await removeTree(work);
       await journal?.close();
@@ -112,6 +109,7 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
     abort: rollback,
     async connectionEnded() {
       await rollback().catch(() => undefined);
+      await saved;
       await announced;
     },
   };
@@ -129,6 +127,23 @@ async function prepareHost(
   await installJobInit(job.rootfs ?? '');
   const network = request.network === undefined ? undefined : parseNetworkState(request.network);
   return establish({ ...job, network, mutedBy: id }, undo);
+}
+
+async function armRestore(
+  { job }: PrepareRequest,
+  work: string,
+  established: Established,
+  undo: UndoStack,
+): Promise<ArmedRestore> {
+  await ensureLog(job.name);
+  const restoring = await armHeldRestore({
+    images: join(work, 'images'),
+    work,
+    established,
+    ...(job.rootfs === undefined ? {} : { rootfs: job.rootfs }),
+  });
+  undo.push('restore', () => restoring.discard());
+  return restoring;
 }
 
 function refuseOtherJob(request: PrepareRequest, { job }: Manifest): void {

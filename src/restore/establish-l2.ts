@@ -2,12 +2,13 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { MigrateError } from '../base/errors.ts';
 import type { UndoStack } from '../base/undo.ts';
+import { armTool } from '../host/arm.ts';
 import { findCgroupRoot, makeCgroup, removeCgroup } from '../host/cgroup.ts';
 import { cgroupParentName, netnsNameOf } from '../job/paths.ts';
 import { applyNetwork } from '../network/l2/apply.ts';
 import { captureNetwork } from '../network/l2/capture.ts';
 import { diffNetwork } from '../network/l2/diff.ts';
-import { attachToBridge, createJobNetns, destroyJobNetns } from '../network/l2/namespace.ts';
+import { createJobNetns, destroyJobNetns } from '../network/l2/namespace.ts';
 import { planNetwork } from '../network/l2/plan.ts';
 import type { NetworkState } from '../network/l2/state.ts';
 import type { Established } from './established.ts';
@@ -43,13 +44,17 @@ export async function establishL2(wish: L2Wish, undo: UndoStack): Promise<Establ
   });
   await applyNetwork(planNetwork(wish.state), netns);
   await compare(netns.path, wish.state);
+  const ip = armTool('ip', ['-batch', '-']);
+  undo.push('armed tool', () => ip.cancel());
   return {
     cgroup,
     netns: netns.path,
     hostEnd,
     device: innerDevice,
     mac: mac ?? '',
-    goLive: () => attachToBridge(hostEnd, wish.bridge),
+    async goLive() {
+      await ip.fire(`link set dev ${hostEnd} master ${wish.bridge}\n`);
+    },
   };
 }
 

@@ -14,7 +14,7 @@ import {
   removeIdentity,
 } from '../network/l3/identity.ts';
 import { choosePrivateLoopback } from '../network/l3/loopback.ts';
-import { addLock, type LockSpec, removeLock } from '../network/switchover/lock.ts';
+import { addLock, armLock, type LockSpec, removeLock } from '../network/switchover/lock.ts';
 import type { Established } from './established.ts';
 
 export interface L3Wish {
@@ -51,6 +51,8 @@ export async function establishL3(wish: L3Wish, undo: UndoStack): Promise<Establ
     undo.push('lock', () => removeLock(lock));
     await addLock(lock);
   }
+  const armed = lock === undefined ? undefined : armLock();
+  undo.push('armed tool', () => armed?.cancel());
   undo.push('addresses', () => removeIdentity(identity));
   await addIdentity(identity);
   const facts = await deviceFacts(device);
@@ -60,8 +62,7 @@ export async function establishL3(wish: L3Wish, undo: UndoStack): Promise<Establ
     loopback,
     async goLive() {
       if (lock === undefined) return;
-      await removeLock(lock);
-      undo.forget('lock');
+      await removeLock(lock, armed);
     },
   };
 }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { MigrateError } from '../base/errors.ts';
 import type { CriuProcess } from '../criu/process.ts';
-import { pidfileOf, startRestore } from '../criu/restore.ts';
+import { armRestore, pidfileOf } from '../criu/restore.ts';
 import { killCgroup } from '../host/cgroup.ts';
 import { readProcess } from '../host/proc.ts';
 import type { Established } from './established.ts';
@@ -12,8 +12,6 @@ export interface HeldJob {
   readonly initStartTime: number;
   /** Lets it run; resolves when the last task does. Afterwards there is no way back. */
   resume(): Promise<void>;
-  /** Kills it. */
-  discard(): Promise<void>;
 }
 
 export interface HoldWish {
@@ -23,26 +21,39 @@ export interface HoldWish {
   readonly rootfs?: string;
 }
 
-/** Restores a job and holds it in CRIU's pre-resume hook. RESTORE_CRIU_FAILED with its first error. */
-export async function restoreHeld(wish: HoldWish): Promise<HeldJob> {
+/** A restore whose program has started already; the images may still be on their way. */
+export interface ArmedRestore {
+  /** Restores the job and holds it in CRIU's pre-resume hook. RESTORE_CRIU_FAILED if it cannot. */
+  begin(): Promise<HeldJob>;
+  /** Ends it, whatever it has come to. */
+  discard(): Promise<void>;
+}
+
+export async function armHeldRestore(wish: HoldWish): Promise<ArmedRestore> {
   const { established, work } = wish;
-  const criu = await startRestore({
+  const criu = await armRestore({
     images: wish.images,
     work,
     cgroup: established.cgroup,
     root: wish.rootfs ?? '/',
     ...(established.netns === undefined ? {} : { netns: established.netns }),
   });
-  try {
-    await criu.reached('pre-resume');
-    return await hold(criu, wish);
-  } catch (error) {
-    await discard(criu, established.cgroup);
-    throw error;
-  }
+  return {
+    async begin() {
+      try {
+        criu.answer('start');
+        await criu.reached('pre-resume');
+        return await hold(criu, wish);
+      } catch (error) {
+        await discard(criu, established.cgroup);
+        throw error;
+      }
+    },
+    discard: () => discard(criu, established.cgroup),
+  };
 }
 
-async function hold(criu: CriuProcess, { work, established }: HoldWish): Promise<HeldJob> {
+async function hold(criu: CriuProcess, { work }: HoldWish): Promise<HeldJob> {
   const initPid = Number(await readFile(pidfileOf(work), 'utf8'));
   const stat = await readProcess(initPid);
   if (stat === undefined) throw new MigrateError('RESTORE_FAILED', 'the restored job is not there');
@@ -53,7 +64,6 @@ async function hold(criu: CriuProcess, { work, established }: HoldWish): Promise
       criu.answer('go');
       await criu.reached('post-resume');
     },
-    discard: () => discard(criu, established.cgroup),
   };
 }
 

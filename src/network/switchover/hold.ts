@@ -1,3 +1,4 @@
+import { type ArmedTool, armTool } from '../../host/arm.ts';
 import { isErrno } from '../../host/files.ts';
 import { openDeviceSocket } from '../../host/netns.ts';
 import { run } from '../../host/run.ts';
@@ -39,22 +40,23 @@ export async function prepareHold(hold: HoldSpec): Promise<void> {
 }
 
 /** From here on packets queue up. One program, some milliseconds. */
-export async function startHold(hold: HoldSpec): Promise<void> {
+export async function startHold(hold: HoldSpec, armed?: ArmedTool): Promise<void> {
   const redirect = (protocol: string, match: string, preference: number): string =>
     `filter add dev ${hold.device} ingress pref ${preference} protocol ${protocol} u32 ` +
     `match ${match} action mirred egress redirect dev ${ifbNameOf(hold)}`;
   const [v4, v6] = preferencesOf(hold);
-  await tool(hold, 'tc', [
+  const lines = [
     ...ofFamily(hold.addresses, 4).map((a) => redirect('ip', `ip dst ${a}/32`, v4)),
     ...ofFamily(hold.addresses, 6).map((a) => redirect('ipv6', `ip6 dst ${a}/128`, v6)),
-  ]);
+  ];
+  await tool(hold, 'tc', lines, armed);
 }
 
 /** Lets all that was held go on its way, and what comes after it pass through in order. */
-export async function releaseHold(hold: HoldSpec): Promise<void> {
-  await tool(hold, 'tc', [
-    `qdisc change dev ${ifbNameOf(hold)} root handle 1: tbf rate 100gbit burst 4mb limit ${heldBytesMax}`,
-  ]);
+export async function releaseHold(hold: HoldSpec, armed?: ArmedTool): Promise<void> {
+  const open = `tbf rate 100gbit burst 4mb limit ${heldBytesMax}`;
+  const line = `qdisc change dev ${ifbNameOf(hold)} root handle 1: ${open}`;
+  await tool(hold, 'tc', [line], armed);
   // tbf looks at its queue again only when something is enqueued.
   await sendDummy(hold, 64);
 }
@@ -96,6 +98,12 @@ export async function holdStatistics(hold: HoldSpec): Promise<{ held: number; dr
 /** 15 characters are all that a device name may have. */
 export function ifbNameOf(hold: HoldSpec): string {
   return `mgh${hold.id.slice(0, 10)}`;
+}
+
+/** A `tc` that waits for the lines of `startHold` or `releaseHold`. */
+export function armHold(hold: HoldSpec): ArmedTool {
+  const [program, ...args] = inside(hold, ['tc', '-batch', '-']);
+  return armTool(program ?? '', args);
 }
 
 function preferencesOf(hold: HoldSpec): [number, number] {
@@ -142,9 +150,19 @@ async function mtuOf(hold: HoldSpec): Promise<number> {
   return link?.mtu ?? 1500;
 }
 
-async function tool(hold: HoldSpec, name: 'ip' | 'tc', lines: readonly string[]): Promise<void> {
+async function tool(
+  hold: HoldSpec,
+  name: 'ip' | 'tc',
+  lines: readonly string[],
+  armed?: ArmedTool,
+): Promise<void> {
+  const input = `${lines.join('\n')}\n`;
+  if (armed !== undefined) {
+    await armed.fire(input);
+    return;
+  }
   const [program, ...args] = inside(hold, [name, '-batch', '-']);
-  await run(program ?? '', args, { input: `${lines.join('\n')}\n` });
+  await run(program ?? '', args, { input });
 }
 
 async function forgiving(hold: HoldSpec, name: string, rest: readonly string[]): Promise<void> {

@@ -1,4 +1,5 @@
 import { isIPv4 } from 'node:net';
+import { type ArmedTool, armTool } from '../../host/arm.ts';
 import { run } from '../../host/run.ts';
 import { addressBytes, ofFamily } from '../address.ts';
 
@@ -22,13 +23,16 @@ export interface LockSpec {
   readonly mute?: boolean;
 }
 
-export async function addLock(lock: LockSpec): Promise<void> {
-  await nft(lockRuleset(lock), lock.netns);
+export async function addLock(lock: LockSpec, armed?: ArmedTool): Promise<void> {
+  await nft(lockRuleset(lock), lock.netns, armed);
 }
 
 /** Removes the lock; one that is not there is fine. */
-export async function removeLock(lock: Pick<LockSpec, 'id' | 'netns'>): Promise<void> {
-  await nft(unlockRuleset(lock), lock.netns);
+export async function removeLock(
+  lock: Pick<LockSpec, 'id' | 'netns'>,
+  armed?: ArmedTool,
+): Promise<void> {
+  await nft(unlockRuleset(lock), lock.netns, armed);
 }
 
 /** The nft script that makes the lock, in one transaction. */
@@ -118,8 +122,23 @@ function tableOf(lock: Pick<LockSpec, 'id'>): string {
   return `migrate-${lock.id}`;
 }
 
-async function nft(ruleset: string, netns: string | undefined): Promise<void> {
-  const inside = netns === undefined ? [] : [`--net=${netns}`];
-  if (netns === undefined) await run('nft', ['-f', '-'], { input: ruleset });
-  else await run('nsenter', [...inside, 'nft', '-f', '-'], { input: ruleset });
+/** An `nft` that waits for the ruleset of `addLock` or `removeLock`. */
+export function armLock(netns?: string): ArmedTool {
+  const [program, ...args] = nftIn(netns);
+  return armTool(program, args);
+}
+
+async function nft(
+  ruleset: string,
+  netns: string | undefined,
+  armed: ArmedTool | undefined,
+): Promise<void> {
+  const [program, ...args] = nftIn(netns);
+  if (armed === undefined) await run(program, args, { input: ruleset });
+  else await armed.fire(ruleset);
+}
+
+function nftIn(netns: string | undefined): [string, ...string[]] {
+  if (netns === undefined) return ['nft', '-f', '-'];
+  return ['nsenter', `--net=${netns}`, 'nft', '-f', '-'];
 }
