@@ -89,18 +89,17 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
       committed = true;
       await place.goLive();
       await held.resume();
-      announced = announce({
-        device: place.device,
-        mac: place.mac,
-        addresses: request.job.ip.map((text) => parseInterfaceAddress(text).address),
-        ...(place.netns === undefined ? {} : { netns: place.netns }),
-      }).repeated;
-      // The answer must not wait for the disk: the journal has said that the job is here.
-      saved = saveJob(recordOf(request.job, manifest, place, held));
+      // The answer goes first: the source holds packets until it has it, and the journal has said
+      // that the job is here.
+      setImmediate(() => {
+        announced = announceJob(request, place);
+        saved = saveJob(recordOf(request.job, manifest, place, held));
+      });
       return { initPid: held.initPid };
     },
     async finish() {
       await saved;
+      await expect(established).settle();
       await removeImagesDirectory(join(work, 'images'));
       await removeTree(work);
       await journal?.close();
@@ -127,6 +126,15 @@ async function prepareHost(
   await installJobInit(job.rootfs ?? '');
   const network = request.network === undefined ? undefined : parseNetworkState(request.network);
   return establish({ ...job, network, mutedBy: id }, undo);
+}
+
+function announceJob({ job }: PrepareRequest, place: Established): Promise<void> {
+  return announce({
+    device: place.device,
+    mac: place.mac,
+    addresses: job.ip.map((text) => parseInterfaceAddress(text).address),
+    ...(place.netns === undefined ? {} : { netns: place.netns }),
+  }).repeated;
 }
 
 async function armRestore(

@@ -52,6 +52,7 @@ export async function establishL2(wish: L2Wish, undo: UndoStack): Promise<Establ
     hostEnd,
     device: innerDevice,
     mac: mac ?? '',
+    settle: async () => undefined,
     async goLive() {
       await ip.fire(`link set dev ${hostEnd} master ${wish.bridge}\n`);
     },

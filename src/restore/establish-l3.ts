@@ -14,7 +14,13 @@ import {
   removeIdentity,
 } from '../network/l3/identity.ts';
 import { choosePrivateLoopback } from '../network/l3/loopback.ts';
-import { addLock, armLock, type LockSpec, removeLock } from '../network/switchover/lock.ts';
+import {
+  addLock,
+  armLock,
+  type LockSpec,
+  openLock,
+  removeLock,
+} from '../network/switchover/lock.ts';
 import type { Established } from './established.ts';
 
 export interface L3Wish {
@@ -61,8 +67,10 @@ export async function establishL3(wish: L3Wish, undo: UndoStack): Promise<Establ
     cgroup,
     loopback,
     async goLive() {
-      if (lock === undefined) return;
-      await removeLock(lock, armed);
+      if (lock !== undefined) await openLock(lock, armed);
+    },
+    async settle() {
+      if (lock !== undefined) await removeLock(lock);
     },
   };
 }

@@ -14,4 +14,6 @@ export interface Established {
   readonly v6?: string;
   /** Puts the job on the wire: from here on its addresses answer here. */
   goLive(): Promise<void>;
+  /** Tidies up behind `goLive`, when nobody waits for it any more. */
+  settle(): Promise<void>;
 }
