@@ -13,6 +13,7 @@ import {
   planRequest,
   prepareRequest,
   receivedNote,
+  rehearsalStream,
 } from './protocol.ts';
 import { createTargetMove, type TargetMove } from './target-move.ts';
 import { planOnTarget } from './target-plan.ts';
@@ -65,6 +66,10 @@ function handlersFor(peer: Peer, slot: MoveSlot): PeerHandlers {
     calls: handlers,
     async onStream(name, source) {
       const move = slot.get();
+      if (name === rehearsalStream && move !== undefined) {
+        await move.rehearse(source);
+        return;
+      }
       if (name !== bundleStream || move === undefined) {
         throw new MigrateError('PROTOCOL', `nobody waits for a stream ${name}`);
       }

@@ -16,7 +16,7 @@ import { createPhases, type Phases } from './phases.ts';
 import { type AgreedPlan, planMove } from './plan.ts';
 import { recoveryOf } from './program.ts';
 import { explainFailure } from './roll-back.ts';
-import { type SentJob, sendJob } from './send-job.ts';
+import { rehearse, type SentJob, sendJob } from './send-job.ts';
 import { captureOf, macOf } from './source-network.ts';
 import { connectTarget, type Target } from './target-link.ts';
 
@@ -97,7 +97,7 @@ async function move(context: Move): Promise<MoveResult> {
 }
 
 async function prepare(
-  { job, id, undo }: Move,
+  { job, id, undo, phases }: Move,
   link: Target,
   plan: AgreedPlan,
 ): Promise<ReadyDump> {
@@ -113,6 +113,7 @@ async function prepare(
       ...(network === undefined ? {} : { network }),
     }),
   ]);
+  await rehearse({ id, ready, plan, link, phases, network });
   return ready;
 }
 

@@ -15,6 +15,8 @@ export const calls = {
 
 /** The stream that carries the bundle; its end is answered when the job is restored and held. */
 export const bundleStream = 'bundle';
+/** A bundle of made-up images, read and thrown away, before the job is frozen. */
+export const rehearsalStream = 'rehearsal';
 /** The target tells that the last byte was verified; what follows is the restore. */
 export const receivedNote = 'received';
 

@@ -1,7 +1,10 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createBundleWriter, packDocument } from '../bundle/index.ts';
 import type { ReadyDump } from '../checkpoint/freeze.ts';
 import { packJob } from '../checkpoint/pack.ts';
 import { isoNow, nowMs } from '../host/clock.ts';
+import { makePrivateDirectory, removeTree } from '../host/files.ts';
 import type { NetworkState } from '../network/l2/state.ts';
 import type { Phases } from './phases.ts';
 import type { AgreedPlan } from './plan.ts';
@@ -14,42 +17,25 @@ export interface SentJob {
   readonly ms: number;
 }
 
-/** Streams the bundle; when this resolves, the job stands restored and held on the target. */
-export async function sendJob(what: {
+export interface JobToSend {
   readonly id: string;
   readonly ready: ReadyDump;
   readonly plan: AgreedPlan;
   readonly link: Target;
   readonly phases: Phases;
   readonly network: NetworkState | undefined;
-}): Promise<SentJob> {
-  const { id, ready, plan, link, phases, network } = what;
+}
+
+/** Streams the bundle; when this resolves, the job stands restored and held on the target. */
+export async function sendJob(job: JobToSend): Promise<SentJob> {
+  const { link, phases } = job;
   const beganAt = nowMs();
   let receivedAt = beganAt;
   let sent = { memoryBytes: 0, wireBytes: 0 };
   await phases.run('transfer', () =>
     link.send(
       async (write) => {
-        const createdAt = isoNow();
-        const writer = createBundleWriter(
-          {
-            async write(bytes: Uint8Array) {
-              phases.check();
-              await write(bytes);
-            },
-          },
-          { id, createdAt },
-        );
-        const { bytes, memoryBytes } = await packJob(writer, {
-          ready,
-          survey: plan.survey,
-          id,
-          createdAt,
-          criuVersion: plan.criu.version,
-          migrateVersion,
-          ...(network === undefined ? {} : { network: packDocument(network) }),
-        });
-        sent = { memoryBytes, wireBytes: bytes };
+        sent = await feed(job, write);
       },
       () => {
         receivedAt = nowMs();
@@ -58,4 +44,53 @@ export async function sendJob(what: {
   );
   phases.mark('restore', receivedAt, nowMs());
   return { ...sent, ms: Math.round((receivedAt - beganAt) * 10) / 10 };
+}
+
+/** What a small job's images are like: the same number of files, a little of everything. */
+const rehearsal = { smallFiles: 24, smallBytes: 2_048, largeBytes: 1_048_576 } as const;
+
+/**
+ * Sends made-up images the same way while the job still runs: the first bundle of a process takes
+ * four times as long as the second, on both sides, until their code is compiled.
+ */
+export async function rehearse(job: JobToSend): Promise<void> {
+  const images = join(job.ready.work, 'rehearsal');
+  await makePrivateDirectory(images);
+  try {
+    const small = Buffer.alloc(rehearsal.smallBytes);
+    for (let number = 0; number < rehearsal.smallFiles; number += 1) {
+      await writeFile(join(images, `small-${number}.img`), small);
+    }
+    await writeFile(join(images, 'pages-1.img'), Buffer.alloc(rehearsal.largeBytes));
+    const made = { ...job, ready: { ...job.ready, images } };
+    await job.link.rehearse(async (write) => {
+      await feed(made, write);
+    });
+  } finally {
+    await removeTree(images);
+  }
+}
+
+async function feed(
+  { id, ready, plan, phases, network }: JobToSend,
+  write: (bytes: Uint8Array) => Promise<void>,
+): Promise<{ memoryBytes: number; wireBytes: number }> {
+  const createdAt = isoNow();
+  const sink = {
+    async write(bytes: Uint8Array): Promise<void> {
+      phases.check();
+      await write(bytes);
+    },
+  };
+  const writer = createBundleWriter(sink, { id, createdAt });
+  const { bytes, memoryBytes } = await packJob(writer, {
+    ready,
+    survey: plan.survey,
+    id,
+    createdAt,
+    criuVersion: plan.criu.version,
+    migrateVersion,
+    ...(network === undefined ? {} : { network: packDocument(network) }),
+  });
+  return { memoryBytes, wireBytes: bytes };
 }

@@ -12,6 +12,7 @@ import {
   parseMessage,
   planAnswer,
   receivedNote,
+  rehearsalStream,
 } from './protocol.ts';
 
 /** Rebuilding a namespace takes tens of milliseconds; a host that needs this long hangs. */
@@ -30,6 +31,8 @@ export interface Target {
     feed: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
     onReceived: () => void,
   ): Promise<void>;
+  /** Feeds a bundle that is thrown away. */
+  rehearse(feed: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>): Promise<void>;
   commit(id: string): Promise<void>;
   finish(id: string): Promise<void>;
   abort(id: string): Promise<void>;
@@ -76,15 +79,9 @@ function targetOver(
     },
     async send(feed, listener) {
       onReceived(listener);
-      const sink = peer.openSink(bundleStream);
-      try {
-        await feed((bytes) => writeAll(sink, bytes));
-        await sink.end();
-      } catch (error) {
-        sink.abort(error);
-        throw asTransferError(error);
-      }
+      await stream(peer, bundleStream, feed);
     },
+    rehearse: (feed) => stream(peer, rehearsalStream, feed),
     async commit(id) {
       await peer.call(calls.commit, { id }, { timeoutMs: commitTimeoutMs });
     },
@@ -100,6 +97,21 @@ function targetOver(
     },
     close,
   };
+}
+
+async function stream(
+  peer: Peer,
+  name: string,
+  feed: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
+): Promise<void> {
+  const sink = peer.openSink(name);
+  try {
+    await feed((bytes) => writeAll(sink, bytes));
+    await sink.end();
+  } catch (error) {
+    sink.abort(error);
+    throw asTransferError(error);
+  }
 }
 
 /** A chunk of the transport is smaller than one of the bundle. */

@@ -24,6 +24,8 @@ import { recordOf } from './record-of.ts';
 export interface TargetMove {
   readonly id: string;
   prepare(): Promise<void>;
+  /** Reads a bundle of made-up images and throws it away. */
+  rehearse(source: AsyncIterable<Uint8Array>): Promise<void>;
   /** Reads the bundle, restores the job and holds it. */
   receive(source: AsyncIterable<Uint8Array>, received: () => void): Promise<void>;
   /** The job runs here; there is no way back. */
@@ -73,6 +75,7 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
         throw error;
       }
     },
+    rehearse: (source) => rehearse(source, join(work, 'rehearsal'), id),
     async receive(source, tellReceived) {
       const bundle = await receiveBundle(source, work, id);
       refuseOtherJob(request, bundle.manifest);
@@ -126,6 +129,16 @@ async function prepareHost(
   await installJobInit(job.rootfs ?? '');
   const network = request.network === undefined ? undefined : parseNetworkState(request.network);
   return establish({ ...job, network, mutedBy: id }, undo);
+}
+
+async function rehearse(
+  source: AsyncIterable<Uint8Array>,
+  place: string,
+  id: string,
+): Promise<void> {
+  for (const part of ['images', 'files']) await makePrivateDirectory(join(place, part));
+  await receiveBundle(source, place, id);
+  await removeTree(place);
 }
 
 function announceJob({ job }: PrepareRequest, place: Established): Promise<void> {
