@@ -52,6 +52,9 @@ test('a job keeps the filter; the end of its cgroup lets go of it, said or unsai
   await mkdir(dir);
   const id = await filter.add(dir, addresses(1));
   expect(await filter.list()).toEqual([{ id, ...addresses(1) }]);
+  expect(await filter.isTaken('10.0.0.1')).toBe(true);
+  expect(await filter.isTaken(addresses(1).loopback6)).toBe(true);
+  expect(await filter.isTaken('10.0.0.2')).toBe(false);
   expect(await unloadFilter(parent)).toBe(false);
   await rmdir(dir);
   expect(await filter.list()).toEqual([]);
