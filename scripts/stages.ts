@@ -9,7 +9,7 @@ export interface Stage {
 
 export const resultsDir = 'test-results';
 
-const folders = ['src', 'cli', 'lab', 'test', 'bench', 'integrations', 'scripts'].filter(
+const folders = ['src', 'cli', 'lab', 'demo', 'test', 'bench', 'integrations', 'scripts'].filter(
   existsSync,
 );
 
