@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Recovery } from '../api.ts';
+import type { Recovery } from '../../src/index.ts';
 import { type Context, writeJson, writeLine } from '../context.ts';
 import { locationInWords, oneLine } from '../words.ts';
 

@@ -4,8 +4,3 @@ import { MigrateError } from './errors.ts';
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new MigrateError('INTERNAL', `assertion failed: ${message}`);
 }
-
-/** Marks what the types say cannot happen. */
-export function unreachable(value: never): never {
-  throw new MigrateError('INTERNAL', `unreachable: ${JSON.stringify(value)}`);
-}

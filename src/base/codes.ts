@@ -1,6 +1,6 @@
 /**
  * The closed list of error codes: what each one means and what a person can do about it.
- * cli/exit-codes.ts gives each its exit code; docs/operations.md lists them; a test compares the three.
+ * cli/exit-codes.ts gives each its exit code and docs/operations.md lists them; a test compares.
  */
 export const errorCodes = {
   USAGE: 'The command line is wrong.',

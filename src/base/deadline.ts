@@ -1,7 +1,7 @@
 import type { ErrorCode } from './codes.ts';
 import { MigrateError } from './errors.ts';
 
-/** Waits for `promise` at most `timeoutMs`, then rejects with `code`; the promise itself goes on. */
+/** Waits at most `timeoutMs`, then rejects with `code`; the promise itself goes on. */
 export async function within<T>(
   promise: Promise<T>,
   timeoutMs: number,

@@ -58,7 +58,7 @@ export function asMigrateError(value: unknown, code: ErrorCode = 'INTERNAL'): Mi
 
 /** Text from outside made fit for a terminal: no control characters, bounded length. */
 export function tidyText(text: string, charsMax: number = limits.messageCharsMax): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not reach a terminal
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they must not reach a terminal
   const clean = text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '?').trimEnd();
   return clean.length <= charsMax ? clean : `${clean.slice(0, charsMax)}…`;
 }

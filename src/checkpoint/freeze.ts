@@ -39,7 +39,7 @@ export interface DumpWish {
   readonly recover?: { readonly node: string; readonly program: string; readonly job: string };
 }
 
-/** Everything that need not happen in the frozen window: images in memory, the hold, criu started. */
+/** All that need not happen in the frozen window: images in memory, the hold, criu started. */
 export async function prepareDump(wish: DumpWish, undo: UndoStack): Promise<ReadyDump> {
   const { id, job, lock } = wish;
   const work = join(paths.moves, id);
@@ -94,7 +94,7 @@ export async function shut({ lock, armed }: ReadyDump): Promise<void> {
   if (lock !== undefined) await addLock(lock.lock, armed?.lock);
 }
 
-/** The dump itself; afterwards the job is stopped, alive, and in the hands of the post-dump hook. */
+/** The dump; afterwards the job is stopped, alive, and in the hands of the post-dump hook. */
 export async function dump({ criu }: ReadyDump): Promise<void> {
   criu.answer('go');
   await criu.reached('post-dump');

@@ -1,7 +1,8 @@
 /**
- * The action script (criu(8), --action-script): the two moments at which CRIU asks us. It talks over
- * descriptors 3 and 4 of its parent, pipes whose other ends are ours (CRIU closes them for its hooks,
- * criu/util.c cr_system_userns); when we are dead it reads an end of file, and the job goes back to where it is safe.
+ * The action script (criu(8), --action-script): the moments at which CRIU asks us. It talks over
+ * descriptors 3 and 4 of its parent, because CRIU closes them for its hooks (criu/util.c,
+ * cr_system_userns). They are pipes whose other ends are ours: when we are dead it reads an end of
+ * file, and the job goes back to where it is safe.
  *
  * pre-dump: nothing is stopped yet. We freeze and lock, then say `go`.
  * post-dump: the job is dumped, stopped, and alive. The first act is the freeze of its cgroup, so

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rmdir, stat } from 'node:fs/promises';
+import { readdir, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { UndoStack } from '../base/undo.ts';
 import { makePrivateDirectory } from '../host/files.ts';
@@ -36,8 +36,4 @@ export async function pageBytesOf(images: string): Promise<number> {
       .map(async (name) => (await stat(join(images, name))).size),
   );
   return sizes.reduce((sum, size) => sum + size, 0);
-}
-
-export async function makeWorkDirectory(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
 }

@@ -31,8 +31,8 @@ export interface CriuStart {
 }
 
 /**
- * Makes criu ready to start on the word `start`, in a session of its own, with an OOM score that makes the kernel look elsewhere:
- * what ends us must not end it, because its hooks are what puts the job back.
+ * Makes criu ready to start on the word `start`, in a session of its own and with an OOM score that
+ * makes the kernel look elsewhere: what ends us must not end it, because its hooks put the job back.
  */
 export async function armCriu(start: CriuStart): Promise<CriuProcess> {
   const hook = join(start.directory, 'hook');
@@ -57,7 +57,7 @@ export async function armCriu(start: CriuStart): Promise<CriuProcess> {
   return follow(child, start);
 }
 
-/** Waits for `start`, then joins the cgroup before criu starts; the OOM score needs CAP_SYS_RESOURCE, so it may fail. */
+/** Waits for `start`, then joins the cgroup. The OOM score needs CAP_SYS_RESOURCE: it may fail. */
 const enterScript = `read -r word <&3 && [ "$word" = start ] || exit 1
 echo 0 > "$1"
 { echo -1000 > /proc/self/oom_score_adj; } 2> /dev/null

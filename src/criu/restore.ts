@@ -18,7 +18,7 @@ export function pidfileOf(work: string): string {
   return join(work, 'restored.pid');
 }
 
-/** A restore that begins on `start` and holds the job, complete and stopped, in its pre-resume hook. */
+/** A restore that begins on `start` and holds the job, stopped, in its pre-resume hook. */
 export function armRestore(options: RestoreOptions): Promise<CriuProcess> {
   const log = join(options.work, 'restore.log');
   return armCriu({

@@ -1,4 +1,4 @@
-import { readdir, readlink } from 'node:fs/promises';
+import { readlink } from 'node:fs/promises';
 import { readIfPresent } from './files.ts';
 
 /** What /proc/PID/stat says of one process (proc_pid_stat(5)). */
@@ -60,9 +60,4 @@ export async function summarizeProcess(pid: number): Promise<ProcessSummary | un
 
 export async function executableOf(pid: number): Promise<string | undefined> {
   return readlink(`/proc/${pid}/exe`).catch(() => undefined);
-}
-
-/** How many descriptors a process holds. */
-export async function countDescriptors(pid: number): Promise<number> {
-  return (await readdir(`/proc/${pid}/fd`).catch(() => [])).length;
 }

@@ -10,7 +10,7 @@ import { launchScript, launchScriptRootfs } from './launch-script.ts';
 import { logPathOf, paths } from './paths.ts';
 import type { JobSpec, StoredJob } from './record.ts';
 
-/** A program that cannot be started says so at once; one that takes longer to exec is on slow storage. */
+/** A program that cannot start says so at once; one that takes longer lies on slow storage. */
 const startTimeoutMs = 10_000;
 const pollStepMs = 5;
 

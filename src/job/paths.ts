@@ -1,4 +1,4 @@
-/** Where the toolkit keeps things on a host. Everything under /run is gone after a reboot, as the jobs are. */
+/** Where we keep things on a host. What is under /run is gone after a reboot, as the jobs are. */
 export const paths = {
   run: '/run/migrate',
   jobs: '/run/migrate/jobs',

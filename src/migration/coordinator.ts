@@ -58,7 +58,7 @@ interface Move {
   readonly undo: UndoStack;
 }
 
-/** The protocol, step by step. DESIGN: prepare, freeze, ship, restore, held; COMMIT; run, release. */
+/** The protocol, step by step: prepare, freeze, ship, restore, held; COMMIT; run, release. */
 async function move(context: Move): Promise<MoveResult> {
   const { job, host, id, phases, undo } = context;
   let target: Target | undefined;

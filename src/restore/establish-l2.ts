@@ -14,7 +14,7 @@ import type { NetworkState } from '../network/l2/state.ts';
 import type { Established } from './established.ts';
 
 /** The job's end of its veth, as the job sees it. */
-export const innerDevice = 'eth0';
+const innerDevice = 'eth0';
 
 export interface L2Wish {
   readonly name: string;
@@ -69,7 +69,7 @@ export async function dismantleL2(job: {
 }
 
 /** Device names have 15 characters at most, job names more: a digest stands for the name. */
-export function hostEndOf(name: string): string {
+function hostEndOf(name: string): string {
   return `mgv${createHash('sha256').update(name).digest('hex').slice(0, 10)}`;
 }
 

@@ -91,7 +91,7 @@ export async function dismantleL3(
 }
 
 /** Every address of the job, without length; its private ones included when they are known. */
-export function allAddressesOf(job: L3Wish): string[] {
+function allAddressesOf(job: L3Wish): string[] {
   const own = job.ip.map((text) => parseInterfaceAddress(text).address);
   return job.loopback === undefined ? own : [...own, job.loopback.v4, job.loopback.v6];
 }

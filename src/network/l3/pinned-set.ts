@@ -55,7 +55,7 @@ export function findSet(): Found {
   return { state: 'loaded', set: { jobs, addresses, settings }, parent };
 }
 
-/** False when another process has unloaded the set since it was opened. The caller holds the lock. */
+/** False when another process has unloaded the set since. The caller holds the lock. */
 export function isPinned(set: PinnedSet): boolean {
   const fd = bpf.open(join(setDirectory(), 'jobs'));
   if (fd === undefined) return false;

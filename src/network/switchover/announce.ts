@@ -16,7 +16,7 @@ export interface Announcement {
   readonly netns?: string;
 }
 
-/** Tells the neighbours at once, then resolves to the rest of the rounds, which nobody waits for. */
+/** Tells the neighbours at once; `repeated` is the rest of the rounds, which nobody waits for. */
 export function announce(what: Announcement): { readonly repeated: Promise<void> } {
   sendRound(what);
   return { repeated: repeat(what) };

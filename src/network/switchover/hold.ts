@@ -19,7 +19,7 @@ export interface HoldSpec {
 
 /** Bytes that a hold may keep: a second of a gigabit link would be 125 MB, a freeze is shorter. */
 const heldBytesMax = 32 * 1024 * 1024;
-/** The bucket refills slowly enough to let nothing small through for some seconds (bytes per second). */
+/** So slow a refill lets nothing through for some seconds, not even a small packet. */
 const leakBytesPerSecond = 8;
 /** Ethernet header, a VLAN tag and some air. */
 const frameOverheadBytes = 22;
@@ -96,7 +96,7 @@ export async function holdStatistics(hold: HoldSpec): Promise<{ held: number; dr
 }
 
 /** 15 characters are all that a device name may have. */
-export function ifbNameOf(hold: HoldSpec): string {
+function ifbNameOf(hold: HoldSpec): string {
   return `mgh${hold.id.slice(0, 10)}`;
 }
 
