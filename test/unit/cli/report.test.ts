@@ -5,7 +5,7 @@ import { outline, table } from '../../../cli/report/table.ts';
 import { bytesInWords, msInWords } from '../../../cli/words.ts';
 import type { ErrorCode } from '../../../src/base/codes.ts';
 import { type JobLocation, MigrateError } from '../../../src/base/errors.ts';
-import type { MoveEvent } from '../../../src/index.ts';
+import type { MoveEvent, Recovery } from '../../../src/index.ts';
 import { moved, runCli, webJob } from '../../support/fake-cli.ts';
 
 const failure = new MigrateError('RESTORE_CRIU_FAILED', 'Error (criu/tty.c:1): no such tty\nmore', {
@@ -193,21 +193,21 @@ a-long-name  l3    ended    -     10.77.1.1/16  nginx -g daemon off;
 });
 
 test('recover says what was done and where each job is, and fails while one is lost', async () => {
-  const recovery = (job: string, location: JobLocation) => ({
+  const recovery = (job: string, location: JobLocation): Recovery => ({
     job,
     id: 'm',
-    action: 'x',
+    action: 'nothing' as const,
     location,
   });
-  const answer = (...list: ReturnType<typeof recovery>[]) => ({ recoverJobs: async () => list });
+  const answer = (...list: Recovery[]) => ({ recoverJobs: async () => list });
   expect(await runCli(['recover'], { api: answer() })).toMatchObject({
     status: 0,
     out: 'nothing to recover\n',
   });
-  const done = { ...recovery('web', 'source-running'), action: 'rolled back' };
+  const done = { ...recovery('web', 'source-running'), action: 'rolled-back' as const };
   expect(await runCli(['recover'], { api: answer(done) })).toMatchObject({
     status: 0,
-    out: 'web: rolled back, runs on the source\n',
+    out: 'web: rolled-back, runs on the source\n',
   });
   const frozen = recovery('db', 'source-frozen');
   expect((await runCli(['recover'], { api: answer(done, frozen) })).status).toBe(20);

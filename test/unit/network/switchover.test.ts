@@ -1,0 +1,64 @@
+import { expect, test } from 'vitest';
+import { announcementFrames } from '../../../src/network/switchover/frames.ts';
+import { lockRuleset, unlockRuleset } from '../../../src/network/switchover/lock.ts';
+
+const id = 'f'.repeat(32);
+
+test('one lock drops both directions for every address, whatever the connections', () => {
+  const ruleset = lockRuleset({ id, addresses: ['10.0.0.1', 'fd77::1', '127.128.0.1'] });
+  expect(ruleset).toContain('ip daddr { 10.0.0.1, 127.128.0.1 } drop');
+  expect(ruleset).toContain('ip saddr { 10.0.0.1, 127.128.0.1 } drop');
+  expect(ruleset).toContain('ip6 daddr { fd77::1 } drop');
+  expect(ruleset).not.toContain('arp');
+});
+
+test('a mute lock answers neither ARP nor neighbour solicitations', () => {
+  const ruleset = lockRuleset({ id, addresses: ['10.0.0.1', 'fd77::1'], mute: true });
+  expect(ruleset).toContain('arp daddr ip { 10.0.0.1 } drop');
+  expect(ruleset).toContain('@th,64,128 0xfd770000000000000000000000000001 drop');
+});
+
+test('released packets are sent on to the target, loopback ones never', () => {
+  const ruleset = lockRuleset({
+    id,
+    addresses: ['10.0.0.1', '127.128.0.1'],
+    relay: { device: 'eth0', v4: '10.0.0.9' },
+  });
+  expect(ruleset).toContain('ip daddr { 10.0.0.1 } dup to 10.0.0.9 device "eth0" drop');
+  expect(ruleset).not.toContain('table ip6 migrate');
+});
+
+test('unlocking works when there is no lock', () => {
+  const lines = unlockRuleset({ id }).trim().split('\n');
+  for (const [index, line] of lines.entries()) {
+    expect(line.startsWith(index % 2 === 0 ? 'add table' : 'delete table')).toBe(true);
+  }
+});
+
+test('a gratuitous ARP goes to everybody and names the address twice', () => {
+  const [request, reply] = announcementFrames('10.0.0.1', '02:00:00:00:00:07');
+  expect(request?.toString('hex')).toBe(
+    'ffffffffffff' +
+      '020000000007' +
+      '08060001080006040001' +
+      '020000000007' +
+      '0a000001' +
+      '000000000000' +
+      '0a000001',
+  );
+  expect(reply?.readUInt16BE(20)).toBe(2);
+});
+
+test('the checksum of an unsolicited advertisement is right', () => {
+  const [frame] = announcementFrames('fd77::1', '02:00:00:00:00:07');
+  const packet = frame?.subarray(14) ?? Buffer.alloc(0);
+  const body = packet.subarray(40);
+  const length = Buffer.alloc(8);
+  length.writeUInt32BE(body.length, 0);
+  length.writeUInt32BE(58, 4);
+  const all = Buffer.concat([packet.subarray(8, 40), length, body]);
+  let sum = 0;
+  for (let at = 0; at < all.length; at += 2) sum += all.readUInt16BE(at);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  expect(sum).toBe(0xffff);
+});
