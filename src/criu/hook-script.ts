@@ -14,16 +14,22 @@
 export const hookScript = `#!/bin/sh
 talk() { exec 3< "/proc/$PPID/fd/3" 4> "/proc/$PPID/fd/4" && echo "$1" >&4 && read -r answer <&3; }
 answer=
+call_recover() {
+  [ -z "$answer" ] && [ -n "$MIGRATE_RECOVER" ] &&
+    setsid "$MIGRATE_NODE" "$MIGRATE_PROGRAM" recover "$MIGRATE_RECOVER" \\
+      < /dev/null > /dev/null 2>&1 3>&- 4>&- &
+}
 case "$CRTOOLS_SCRIPT_ACTION" in
 pre-dump)
-  talk pre-dump && [ "$answer" = go ] ;;
+  talk pre-dump
+  [ "$answer" = go ] && exit 0
+  call_recover
+  exit 1 ;;
 post-dump)
   echo 1 > "$MIGRATE_CGROUP/cgroup.freeze"
   talk post-dump
   [ "$answer" = kill ] && exit 0
-  [ -z "$answer" ] && [ -n "$MIGRATE_RECOVER" ] &&
-    setsid "$MIGRATE_NODE" "$MIGRATE_PROGRAM" recover "$MIGRATE_RECOVER" \\
-      < /dev/null > /dev/null 2>&1 3>&- 4>&- &
+  call_recover
   exit 1 ;;
 pre-resume)
   talk pre-resume

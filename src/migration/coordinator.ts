@@ -15,6 +15,7 @@ import { leaveSource } from './leave-source.ts';
 import { createPhases, type Phases } from './phases.ts';
 import { type AgreedPlan, planMove } from './plan.ts';
 import { recoveryOf } from './program.ts';
+import { refuseCutOff } from './recover.ts';
 import { explainFailure } from './roll-back.ts';
 import { rehearse, type SentJob, sendJob } from './send-job.ts';
 import { captureOf, macOf } from './source-network.ts';
@@ -42,6 +43,7 @@ export async function moveJob(
     if (job.state === 'ended' || job.state === 'frozen') {
       throw new MigrateError('JOB_NOT_RUNNING', `job ${name} is ${job.state}`, { side: 'source' });
     }
+    await refuseCutOff(name);
     const id = randomBytes(16).toString('hex');
     options.onEvent({ type: 'begin', id, job: name, kind: job.kind, target: host });
     return await move({ job, host, id, phases: createPhases(options), undo: createUndoStack() });

@@ -1,12 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asMigrateError, type JobLocation, MigrateError } from '../base/errors.ts';
-import {
-  removeSourceLock,
-  reopen,
-  type SourceLock,
-  sourceLockOf,
-} from '../checkpoint/source-lock.ts';
+import { removeSourceLock, reopen, sourceLockOf } from '../checkpoint/source-lock.ts';
 import { removeImagesDirectory } from '../criu/images.ts';
 import { isFrozen, killCgroup, thawCgroup } from '../host/cgroup.ts';
 import { poll } from '../host/clock.ts';
@@ -79,26 +74,26 @@ async function recover(entry: JournalEntry): Promise<Recovery> {
   const { id } = entry;
   await poll(() => criuIsGone(id), criuTimeoutMs, pollStepMs);
   const job = await readJob(entry.job);
-  if (job === undefined || job.state === 'ended') {
-    await clean(id, undefined, job);
-    return { job: entry.job, id, action: 'nothing', location: await locate(undefined) };
+  if (job === undefined) {
+    await clean(id, undefined);
+    return { job: entry.job, id, action: 'nothing', location: 'unknown' };
   }
-  const decided =
-    entry.state === 'committed' || entry.state === 'running' || entry.state === 'halted';
-  if (decided && (await runsOnTarget(entry))) {
+  if (decidedStates.has(entry.state) && (await runsOnTarget(entry))) {
     await killCgroup(job.cgroup);
-    await clean(id, job.netns, job);
+    await clean(id, job);
     await dismantle(job);
     await removeLog(job);
     await forgetJob(job.name);
     return { job: job.name, id, action: 'finished', location: 'target-running' };
   }
-  const lock = sourceLockOf(job, id, job.device, {});
-  await reopen(lock);
+  await reopen(sourceLockOf(job, id, job.device, {}));
   await thawCgroup(job.cgroup);
-  await clean(id, job.netns, job, lock);
-  return { job: job.name, id, action: 'rolled-back', location: 'source-running' };
+  await clean(id, job);
+  return { job: job.name, id, action: 'rolled-back', location: await locate(job) };
 }
+
+/** From the commit on only the target knows; `halted` is what a lost answer leaves. */
+const decidedStates: ReadonlySet<string> = new Set(['committed', 'running', 'halted']);
 
 /** Asks the target; only its own word decides, so no answer leaves everything as it is. */
 async function runsOnTarget(entry: JournalEntry): Promise<boolean> {
@@ -123,16 +118,8 @@ async function runsOnTarget(entry: JournalEntry): Promise<boolean> {
   }
 }
 
-async function clean(
-  id: string,
-  netns: string | undefined,
-  job: JobRecord | undefined,
-  lock?: SourceLock,
-): Promise<void> {
-  const found = lock ?? (job === undefined ? undefined : sourceLockOf(job, id, job.device, {}));
-  if (found !== undefined && (netns !== undefined || job?.kind === 'l3')) {
-    await removeSourceLock(found);
-  }
+async function clean(id: string, job: JobRecord | undefined): Promise<void> {
+  if (job !== undefined) await removeSourceLock(sourceLockOf(job, id, job.device, {}));
   await removeImagesDirectory(join(paths.moves, id, 'images'));
   await removeTree(join(paths.moves, id));
   await removeJournal(id, 'source');
@@ -150,4 +137,13 @@ async function criuIsGone(id: string): Promise<boolean> {
 async function locate(job: JobRecord | undefined): Promise<JobLocation> {
   if (job === undefined || job.state === 'ended') return 'unknown';
   return (await isFrozen(job.cgroup)) ? 'source-frozen' : 'source-running';
+}
+
+/** PLAN_REFUSED while a move of that job was cut off here: its lock would still drop packets. */
+export async function refuseCutOff(name: string): Promise<void> {
+  const entries = await readJournals();
+  if (!entries.some(({ job, side }) => job === name && side === 'source')) return;
+  throw new MigrateError('PLAN_REFUSED', `an earlier move of ${name} was cut off on this host`, {
+    hint: `type \`migrate recover ${name}\` there`,
+  });
 }

@@ -7,6 +7,7 @@ import { readJob } from '../job/registry.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
 import { chooseDevice, deviceFacts, presentAddresses } from '../network/l3/identity.ts';
 import type { PlanAnswer, PlanRequest } from './protocol.ts';
+import { refuseCutOff } from './recover.ts';
 
 interface Problem {
   readonly message: string;
@@ -26,6 +27,7 @@ export async function planOnTarget(request: PlanRequest): Promise<PlanAnswer> {
     }
   };
   const criu = await attempt<CriuFacts>(checkCriu);
+  await attempt(() => refuseCutOff(request.job.name));
   problems.push(...(await wrongHere(request)));
   const facts =
     request.job.kind === 'l3'
