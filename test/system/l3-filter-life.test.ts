@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { findCgroupRoot } from '../../src/host/cgroup.ts';
 import { networkNamespace } from '../../src/host/syscall-ids.ts';
 import { withFileLock } from '../../src/host/syscall-lock.ts';
+import { systemCalls } from '../../src/host/syscalls.ts';
 import { bpf } from '../../src/network/l3/bpf.ts';
 import { openFilter, unloadFilter } from '../../src/network/l3/filter.ts';
 import { type JobAddresses, layout, layoutVersion } from '../../src/network/l3/layout.ts';
@@ -252,28 +253,46 @@ interface KernelObjects {
 function kernelObjects(): KernelObjects {
   const infos = programs.map((program) => linkInfo(program.name));
   const programIds = infos.map((info) => info.readUInt32LE(8));
-  const maps = new Set(
-    programIds.flatMap((id) => bpftool<{ map_ids: number[] }>('prog', id)?.map_ids ?? []),
-  );
   const links = infos.map((info) => info.readUInt32LE(4));
+  const maps = new Set(programIds.flatMap(mapsOfProgram));
   return { links, programs: programIds, maps: [...maps].toSorted((a, b) => a - b) };
 }
 
-/** bpftool is for this test only (Debian's package `bpftool`); the product does without. */
-function bpftool<T>(kind: string, id: number): T | undefined {
-  const { exitCode, stdout } = execaSync('bpftool', ['-j', kind, 'show', 'id', String(id)], {
-    reject: false,
-  });
-  return exitCode === 0 ? (JSON.parse(stdout) as T) : undefined;
+function stillThere(objects: KernelObjects): KernelObjects {
+  return {
+    links: objects.links.filter((id) => openById(commandById.link, id)),
+    programs: objects.programs.filter((id) => openById(commandById.program, id)),
+    maps: objects.maps.filter((id) => openById(commandById.map, id)),
+  };
 }
 
-function stillThere(objects: KernelObjects): KernelObjects {
-  const present = (kind: string) => (id: number) => bpftool(kind, id) !== undefined;
-  return {
-    links: objects.links.filter(present('link')),
-    programs: objects.programs.filter(present('prog')),
-    maps: objects.maps.filter(present('map')),
-  };
+/** BPF_PROG_GET_FD_BY_ID and its like: the product needs none of them. */
+const commandById = { program: 13, map: 14, link: 30 } as const;
+
+function openById(command: number, id: number, use: (fd: number) => void = () => {}): boolean {
+  const attribute = Buffer.alloc(16);
+  attribute.writeUInt32LE(id, 0);
+  const fd = systemCalls().bpf(command, attribute, `number ${id}`, ['ENOENT']);
+  if (fd < 0) return false;
+  use(fd);
+  bpf.close(fd);
+  return true;
+}
+
+/** nr_map_ids and map_ids of struct bpf_prog_info are at 52 and 56. */
+function mapsOfProgram(id: number): number[] {
+  const info = Buffer.alloc(64);
+  const ids = Buffer.alloc(4 * 8);
+  const attribute = Buffer.alloc(16);
+  openById(commandById.program, id, (fd) => {
+    info.writeUInt32LE(8, 52);
+    info.writeBigUInt64LE(systemCalls().addressOf(ids), 56);
+    attribute.writeUInt32LE(fd, 0);
+    attribute.writeUInt32LE(info.length, 4);
+    attribute.writeBigUInt64LE(systemCalls().addressOf(info), 8);
+    systemCalls().bpf(15, attribute, 'program info');
+  });
+  return Array.from({ length: info.readUInt32LE(52) }, (_, index) => ids.readUInt32LE(index * 4));
 }
 
 function linkInfo(name: string): Buffer {

@@ -53,8 +53,8 @@ export const bpf = {
 
   loadProgram(program: ProgramDefinition, instructions: Buffer, license: string): number {
     const licenseText = Buffer.from(`${license}\0`, 'latin1');
-    const load = (log?: Buffer): number =>
-      command(commands.programLoad, 144, `program ${program.name}`, (attribute) => {
+    const load = (log?: Buffer): number => {
+      const fill = (attribute: Buffer): void => {
         attribute.writeUInt32LE(program.type, 0);
         attribute.writeUInt32LE(instructions.length / 8, 4);
         attribute.writeBigUInt64LE(systemCalls().addressOf(instructions), 8);
@@ -65,11 +65,19 @@ export const bpf = {
         attribute.writeUInt32LE(1, 24);
         attribute.writeUInt32LE(log.length, 28);
         attribute.writeBigUInt64LE(systemCalls().addressOf(log), 32);
-      });
+      };
+      // The verifier gives up when a signal waits for us, such as the one of a child that ended.
+      for (let attempt = 1; attempt < loadAttemptsMax; attempt += 1) {
+        const what = `program ${program.name}`;
+        const fd = command(commands.programLoad, 144, what, fill, ['EAGAIN']);
+        if (fd >= 0) return fd;
+      }
+      return command(commands.programLoad, 144, `program ${program.name}`, fill);
+    };
     try {
       return load();
     } catch (error) {
-      throw explainRefusal(program.name, load, error);
+      return explainRefusal(program.name, load, error);
     }
   },
 
@@ -163,6 +171,8 @@ const nameBytesMax = 15;
 /** The verifier's words about one program; the end of them says what it did not like. */
 const verifierLogBytesMax = 1024 * 1024;
 const verifierLogLinesShown = 4;
+/** Signals are few; libbpf tries five times (tools/lib/bpf/bpf.c). */
+const loadAttemptsMax = 10;
 
 function command(
   number: number,
@@ -209,15 +219,14 @@ function addressOf(buffer: Buffer | undefined): bigint {
 }
 
 /** Loads once more with the verifier's log, which costs too much to ask for every time. */
-function explainRefusal(name: string, load: (log: Buffer) => number, error: unknown): unknown {
+function explainRefusal(name: string, load: (log: Buffer) => number, error: unknown): number {
   const log = Buffer.alloc(verifierLogBytesMax);
   try {
-    closeSync(load(log));
+    return load(log);
   } catch {
     const text = log.toString('latin1', 0, Math.max(0, log.indexOf(0)));
     const end = text.trim().split('\n').slice(-verifierLogLinesShown).join('; ');
     const message = `the kernel refuses the bind filter's program ${name}: ${end}`;
-    return new MigrateError('KERNEL', message, { cause: error });
+    throw new MigrateError('KERNEL', message, { cause: error });
   }
-  return error;
 }
