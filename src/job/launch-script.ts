@@ -23,24 +23,14 @@ exec < /dev/null >> "$log" 2>&1
 exec "$@"
 `;
 
-/** The same for a job with a root file system of its own: $5 is that directory. */
-export const launchScriptRootfs = `set -eu
-procs=$1 log=$2 host=$3 cwd=$4 root=$5
-shift 5
-echo 0 > "$procs"
-mount --rbind "$root" "$root"
-mkdir -p "$root/proc" "$root/dev" "$root/sys" "$root\${log%/*}"
-mount --rbind /dev "$root/dev"
-mount --rbind /sys "$root/sys"
-touch "$root$log"
-cd "$root"
-mkdir -p .migrate-old
-pivot_root . .migrate-old
-mount -t proc -o nosuid,nodev,noexec proc /proc
-umount -l /.migrate-old
-rmdir /.migrate-old
-echo "$host" > /proc/sys/kernel/hostname
-cd "$cwd"
-exec < /dev/null >> "$log" 2>&1
-exec "$@"
+/**
+ * What comes between for a job with a root file system of its own: $1 is that directory. A chroot,
+ * because nothing of the host's programs can run after a pivot_root to unmount the old root.
+ */
+export const rootfsScript = `set -eu
+root=$1
+shift
+mkdir -p "$root/proc" "$root/dev" "$root/sys"
+for name in proc dev sys; do mount --rbind "/$name" "$root/$name"; done
+exec chroot "$root" "$@"
 `;

@@ -6,7 +6,7 @@ import { makePrivateDirectory, readIfPresent } from '../host/files.ts';
 import { childrenOf, executableOf, readProcess } from '../host/proc.ts';
 import { type Spawned, spawnProgram } from '../host/spawn.ts';
 import { jobInitBase64, jobInitSha256 } from './init/program.ts';
-import { launchScript, launchScriptRootfs } from './launch-script.ts';
+import { launchScript, rootfsScript } from './launch-script.ts';
 import { logPathOf, paths } from './paths.ts';
 import type { JobSpec, StoredJob } from './record.ts';
 
@@ -70,28 +70,26 @@ function launchArguments(
   init: string,
   logPath: string,
 ): string[] {
-  const script = spec.rootfs === undefined ? launchScript : launchScriptRootfs;
-  const program =
-    spec.user === undefined
-      ? ['/usr/bin/env', '--']
-      : [
-          '/usr/bin/setpriv',
-          `--reuid=${spec.user}`,
-          `--regid=${spec.user}`,
-          '--init-groups',
-          '--inh-caps=-all',
-          '--',
-        ];
+  const { rootfs } = spec;
   return [
     ...(place.netns === undefined ? [] : ['nsenter', `--net=${place.netns}`]),
     ...['unshare', '--mount', '--pid', '--ipc', '--uts', '--fork', '--propagation', 'private'],
-    ...['--', 'sh', '-c', script, 'migrate-launch'],
-    ...[join(place.cgroup, 'cgroup.procs'), logPath, place.hostname, place.cwd],
-    ...(spec.rootfs === undefined ? [] : [spec.rootfs]),
-    init,
-    ...program,
-    ...spec.command,
+    ...['--', 'sh', '-c', launchScript, 'migrate-launch'],
+    ...[join(place.cgroup, 'cgroup.procs'), logPath, place.hostname],
+    ...[rootfs === undefined ? place.cwd : '/'],
+    ...(rootfs === undefined ? [] : ['sh', '-c', rootfsScript, 'migrate-rootfs', rootfs]),
+    ...[init, ...startersOf(spec), ...spec.command],
   ];
+}
+
+/** What stands between job-init and the program: it finds it on the PATH, or changes the user. */
+function startersOf(spec: JobSpec): string[] {
+  if (spec.user !== undefined) {
+    const ids = [`--reuid=${spec.user}`, `--regid=${spec.user}`, '--init-groups'];
+    return ['/usr/bin/setpriv', ...ids, '--inh-caps=-all', '--'];
+  }
+  // A small root file system need not have env(1).
+  return spec.command[0]?.startsWith('/') === true ? [] : ['/usr/bin/env', '--'];
 }
 
 /** What a login would set, and nothing of the administrator's own environment. */
@@ -128,7 +126,7 @@ async function started(
       }
       const [first] = await childrenOf(initPid);
       const program = first === undefined ? undefined : await executableOf(first);
-      return program !== undefined && !startersOf(init).some((name) => program.endsWith(name));
+      return program !== undefined && !starters(init).some((name) => program.endsWith(name));
     },
     startTimeoutMs,
     pollStepMs,
@@ -142,7 +140,7 @@ async function started(
 }
 
 /** Programs that stand before the job's own in the chain of execs. */
-function startersOf(init: string): string[] {
+function starters(init: string): string[] {
   return [init, '/env', '/setpriv'];
 }
 

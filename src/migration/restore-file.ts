@@ -62,7 +62,6 @@ async function restore(
       images: join(work, 'images'),
       work,
       established: place,
-      ...(identity.rootfs === undefined ? {} : { rootfs: identity.rootfs }),
     });
     undo.push('held job', () => restoring.discard());
     const held = await restoring.begin();

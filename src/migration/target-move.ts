@@ -161,7 +161,6 @@ async function armRestore(
     images: join(work, 'images'),
     work,
     established,
-    ...(job.rootfs === undefined ? {} : { rootfs: job.rootfs }),
   });
   undo.push('restore', () => restoring.discard());
   return restoring;

@@ -116,10 +116,11 @@ function relayTables(lock: LockSpec): string[] {
       '}',
     ].join('\n');
   const outside = lock.addresses.filter((address) => !isPrivateLoopback(address));
-  return [
-    ...(relay.v4 === undefined ? [] : [table('ip', relay.v4, ofFamily(outside, 4))]),
-    ...(relay.v6 === undefined ? [] : [table('ip6', relay.v6, ofFamily(outside, 6))]),
-  ];
+  const tables: string[] = [];
+  const [v4, v6] = [ofFamily(outside, 4), ofFamily(outside, 6)];
+  if (relay.v4 !== undefined && v4.length > 0) tables.push(table('ip', relay.v4, v4));
+  if (relay.v6 !== undefined && v6.length > 0) tables.push(table('ip6', relay.v6, v6));
+  return tables;
 }
 
 /** Loopback traffic never arrives on a device, so it is never relayed. */
