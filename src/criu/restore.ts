@@ -7,6 +7,8 @@ export interface RestoreOptions {
   readonly images: string;
   readonly work: string;
   readonly cgroup: string;
+  /** The root of the job's mount namespace, `/` for the host's own. */
+  readonly root: string;
   /** l2: the path of the network namespace that was made for it. */
   readonly netns?: string;
 }
@@ -36,7 +38,7 @@ function restoreArguments(options: RestoreOptions): string[] {
     ...['--images-dir', options.images],
     ...['--work-dir', options.work],
     ...['--log-file', 'restore.log', '-v2'],
-    ...['--root', '/'],
+    ...['--root', options.root],
     ...commonArguments,
     '--restore-detached',
     ...['--pidfile', pidfileOf(options.work)],

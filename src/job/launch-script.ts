@@ -24,13 +24,19 @@ exec "$@"
 `;
 
 /**
- * What comes between for a job with a root file system of its own: $1 is that directory. A chroot,
- * because nothing of the host's programs can run after a pivot_root to unmount the old root.
+ * What comes between for a job with a root file system of its own: $1 is that directory, $2 the log
+ * as seen in it, $3 job-init. The old
+ * root is left to job-init to unmount: nothing of the host's programs can run after the pivot. A
+ * chroot would do for the job, but CRIU wants a task's root to be that of its mount namespace.
  */
 export const rootfsScript = `set -eu
-root=$1
-shift
-mkdir -p "$root/proc" "$root/dev" "$root/sys"
-for name in proc dev sys; do mount --rbind "/$name" "$root/$name"; done
-exec chroot "$root" "$@"
+root=$1 log=$2 init=$3
+shift 3
+mount --rbind "$root" "$root"
+cd "$root"
+mkdir -p .migrate-old
+for name in proc dev sys; do mount --rbind "/$name" "$name"; done
+pivot_root . .migrate-old
+exec < /dev/null >> "$log" 2>&1
+exec "$init" --old-root /.migrate-old "$@"
 `;

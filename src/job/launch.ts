@@ -1,5 +1,5 @@
 import { chmod, mkdir, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { MigrateError } from '../base/errors.ts';
 import { isoNow, poll } from '../host/clock.ts';
 import { makePrivateDirectory, readIfPresent } from '../host/files.ts';
@@ -30,8 +30,8 @@ export async function launchJob(
   spec: JobSpec,
   place: LaunchPlace,
 ): Promise<Pick<StoredJob, 'initPid' | 'initStartTime' | 'createdAt' | 'logPath'>> {
-  const logPath = logPathOf(spec.name);
-  await makePrivateDirectory(paths.logs);
+  const logPath = logPathOf(spec.name, spec.rootfs);
+  await makePrivateDirectory(dirname(logPath));
   await writeFile(logPath, '', { flag: 'a', mode: 0o600 });
   const init = await installJobInit(spec.rootfs ?? '');
   const [program = '', ...args] = launchArguments(spec, place, init, logPath);
@@ -53,6 +53,8 @@ export async function installJobInit(root: string): Promise<string> {
   const directory = join(root, paths.lib);
   const inside = join(paths.lib, `job-init-${jobInitSha256.slice(0, 16)}`);
   const path = join(root, inside);
+  // Where a job with a root file system of its own has these mounted.
+  if (root !== '') for (const name of ['proc', 'dev', 'sys']) await makeMountPoint(root, name);
   if ((await readIfPresent(path)) !== undefined) return inside;
   await makePrivateDirectory(join(root, paths.run));
   // Jobs of ordinary users execute the file, so its directories let them pass.
@@ -62,6 +64,10 @@ export async function installJobInit(root: string): Promise<string> {
   await writeFile(temporary, Buffer.from(jobInitBase64, 'base64'), { mode: 0o755 });
   await rename(temporary, path);
   return inside;
+}
+
+async function makeMountPoint(root: string, name: string): Promise<void> {
+  await mkdir(join(root, name), { recursive: true, mode: 0o755 });
 }
 
 function launchArguments(
@@ -77,7 +83,9 @@ function launchArguments(
     ...['--', 'sh', '-c', launchScript, 'migrate-launch'],
     ...[join(place.cgroup, 'cgroup.procs'), logPath, place.hostname],
     ...[rootfs === undefined ? place.cwd : '/'],
-    ...(rootfs === undefined ? [] : ['sh', '-c', rootfsScript, 'migrate-rootfs', rootfs]),
+    ...(rootfs === undefined
+      ? []
+      : ['sh', '-c', rootfsScript, 'migrate-rootfs', rootfs, logPathOf(spec.name)]),
     ...[init, ...startersOf(spec), ...spec.command],
   ];
 }

@@ -12,9 +12,12 @@ export const paths = {
 /** The cgroup that all jobs of a host lie in, below the root of cgroup v2. */
 export const cgroupParentName = 'migrate';
 
-/** The log of a job has the same path on every host, because the job holds it open. */
-export function logPathOf(name: string): string {
-  return `${paths.logs}/${name}.log`;
+/**
+ * The log of a job has the same path on every host, because the job holds it open; with a root
+ * file system of its own it lies in that.
+ */
+export function logPathOf(name: string, rootfs?: string): string {
+  return `${rootfs ?? ''}${paths.logs}/${name}.log`;
 }
 
 export function recordPathOf(name: string): string {

@@ -1,6 +1,5 @@
-import { join } from 'node:path';
 import type { Manifest } from '../bundle/index.ts';
-import { paths } from '../job/paths.ts';
+import { logPathOf } from '../job/paths.ts';
 import type { StoredJob } from '../job/record.ts';
 import type { Established } from '../restore/established.ts';
 import type { HeldJob } from '../restore/held-job.ts';
@@ -24,7 +23,7 @@ export function recordOf(
     cgroup: place.cgroup,
     createdAt: job.createdAt,
     // The job holds its log open by the name that it was started with.
-    logPath: manifest.files[0]?.path ?? join(paths.logs, `${job.name}.log`),
+    logPath: manifest.files[0]?.path ?? logPathOf(job.name, identity.rootfs),
     device: place.device,
     moveId: manifest.id,
     epoch: manifest.epoch,

@@ -11,12 +11,11 @@ import { lockJob } from '../job/lock.ts';
 import { paths } from '../job/paths.ts';
 import { type JobRecord, jobName, type StoredJob } from '../job/record.ts';
 import { forgetJob, readJob, saveJob } from '../job/registry.ts';
-import { parseInterfaceAddress } from '../network/address.ts';
-import { announce } from '../network/switchover/announce.ts';
 import { establish } from '../restore/establish.ts';
 import { ensureLog, placeFiles } from '../restore/files.ts';
 import { armHeldRestore } from '../restore/held-job.ts';
 import { receiveBundle } from '../restore/receive.ts';
+import { announceJob } from './announce-job.ts';
 import { jobIdentity, parseMessage } from './protocol.ts';
 import { recordOf } from './record-of.ts';
 
@@ -57,11 +56,12 @@ async function restore(
     await installJobInit(identity.rootfs ?? '');
     const place = await establish({ ...identity, network }, undo);
     await placeFiles(manifest, join(work, 'files'));
-    await ensureLog(manifest.job.name);
+    await ensureLog(manifest.job.name, identity.rootfs);
     const restoring = await armHeldRestore({
       images: join(work, 'images'),
       work,
       established: place,
+      ...(identity.rootfs === undefined ? {} : { rootfs: identity.rootfs }),
     });
     undo.push('held job', () => restoring.discard());
     const held = await restoring.begin();
@@ -71,12 +71,7 @@ async function restore(
     await place.goLive();
     await held.resume();
     undo.commit();
-    announce({
-      device: place.device,
-      mac: place.mac,
-      addresses: identity.ip.map((text) => parseInterfaceAddress(text).address),
-      ...(place.netns === undefined ? {} : { netns: place.netns }),
-    });
+    void announceJob(identity.ip, place);
     await removeImagesDirectory(join(work, 'images'));
     await removeTree(work);
     return { ...job, state: 'running' };

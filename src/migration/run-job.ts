@@ -11,6 +11,7 @@ import { freshState } from '../network/l2/fresh-state.ts';
 import { bridgeMtu } from '../network/l2/namespace.ts';
 import type { NetworkState } from '../network/l2/state.ts';
 import { dismantle, establish } from '../restore/establish.ts';
+import { announceJob } from './announce-job.ts';
 
 /** How long a program may take to end after SIGTERM, unless said. */
 const stopTimeoutMs = 10_000;
@@ -46,6 +47,7 @@ export async function runJob(value: unknown): Promise<JobRecord> {
     undo.push('record', () => forgetJob(spec.name));
     await saveJob(job);
     await place.goLive();
+    void announceJob(spec.ip, place);
     return { ...job, state: 'running' };
   } catch (error) {
     await undo.rollback();

@@ -7,15 +7,14 @@ import { makePrivateDirectory, removeTree } from '../host/files.ts';
 import { installJobInit } from '../job/launch.ts';
 import { paths } from '../job/paths.ts';
 import { saveJob } from '../job/registry.ts';
-import { parseInterfaceAddress } from '../network/address.ts';
 import { diffNetwork } from '../network/l2/diff.ts';
 import { type NetworkState, parseNetworkState } from '../network/l2/state.ts';
-import { announce } from '../network/switchover/announce.ts';
 import { establish } from '../restore/establish.ts';
 import type { Established } from '../restore/established.ts';
 import { ensureLog, placeFiles } from '../restore/files.ts';
 import { type ArmedRestore, armHeldRestore, type HeldJob } from '../restore/held-job.ts';
 import { receiveBundle } from '../restore/receive.ts';
+import { announceJob } from './announce-job.ts';
 import { type Journal, openJournal, removeJournal } from './journal.ts';
 import type { PrepareRequest } from './protocol.ts';
 import { recordOf } from './record-of.ts';
@@ -95,7 +94,7 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
       // The answer goes first: the source holds packets until it has it, and the journal has said
       // that the job is here.
       setImmediate(() => {
-        announced = announceJob(request, place);
+        announced = announceJob(request.job.ip, place);
         saved = saveJob(recordOf(request.job, manifest, place, held));
       });
       return { initPid: held.initPid };
@@ -141,26 +140,18 @@ async function rehearse(
   await removeTree(place);
 }
 
-function announceJob({ job }: PrepareRequest, place: Established): Promise<void> {
-  return announce({
-    device: place.device,
-    mac: place.mac,
-    addresses: job.ip.map((text) => parseInterfaceAddress(text).address),
-    ...(place.netns === undefined ? {} : { netns: place.netns }),
-  }).repeated;
-}
-
 async function armRestore(
   { job }: PrepareRequest,
   work: string,
   established: Established,
   undo: UndoStack,
 ): Promise<ArmedRestore> {
-  await ensureLog(job.name);
+  await ensureLog(job.name, job.rootfs);
   const restoring = await armHeldRestore({
     images: join(work, 'images'),
     work,
     established,
+    ...(job.rootfs === undefined ? {} : { rootfs: job.rootfs }),
   });
   undo.push('restore', () => restoring.discard());
   return restoring;

@@ -3,19 +3,19 @@ import { dirname, join } from 'node:path';
 import { MigrateError } from '../base/errors.ts';
 import type { Manifest } from '../bundle/index.ts';
 import { makePrivateDirectory } from '../host/files.ts';
-import { logPathOf, paths } from '../job/paths.ts';
+import { logPathOf } from '../job/paths.ts';
 
 /**
  * Puts the job's log where the job holds it open. No other path of a bundle is ever written: a
  * file that the manifest names and that is not the log is refused.
  */
 export async function placeFiles(manifest: Manifest, unpacked: string): Promise<void> {
-  const log = logPathOf(manifest.job.name);
+  const log = logPathOf(manifest.job.name, manifest.job.rootfs);
   for (const file of manifest.files) {
     if (file.path !== log) {
       throw new MigrateError('BUNDLE_UNSAFE', `the bundle wants to write ${file.path}`);
     }
-    await makePrivateDirectory(paths.logs);
+    await makePrivateDirectory(dirname(log));
     const content = await readFile(join(unpacked, String(file.id)));
     // The log of an earlier stay here is older than the end that came along.
     const target = await open(log, 'w', 0o600);
@@ -30,8 +30,8 @@ export async function placeFiles(manifest: Manifest, unpacked: string): Promise<
 }
 
 /** The log exists before the restore even when none came along. */
-export async function ensureLog(name: string): Promise<string> {
-  const log = logPathOf(name);
+export async function ensureLog(name: string, rootfs?: string): Promise<string> {
+  const log = logPathOf(name, rootfs);
   await mkdir(dirname(log), { recursive: true, mode: 0o700 });
   if ((await stat(log).catch(() => undefined)) === undefined) {
     await (await open(log, 'a', 0o600)).close();

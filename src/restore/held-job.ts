@@ -18,6 +18,7 @@ export interface HoldWish {
   readonly images: string;
   readonly work: string;
   readonly established: Established;
+  readonly rootfs?: string;
 }
 
 /** A restore whose program has started already; the images may still be on their way. */
@@ -34,6 +35,7 @@ export async function armHeldRestore(wish: HoldWish): Promise<ArmedRestore> {
     images: wish.images,
     work,
     cgroup: established.cgroup,
+    root: wish.rootfs ?? '/',
     ...(established.netns === undefined ? {} : { netns: established.netns }),
   });
   return {

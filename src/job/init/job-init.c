@@ -3,7 +3,8 @@
  * that puts itself into the background. Freestanding (no libc) so that it has five small mappings
  * to dump and the same bytes on every host: CRIU compares the file before it restores a mapping.
  *
- * usage: job-init PROGRAM ARG...   PROGRAM is an absolute path.
+ * usage: job-init [--old-root DIR] PROGRAM ARG...   PROGRAM is an absolute path; DIR is where
+ *        pivot_root(2) put the old root, which is unmounted and removed first.
  * Exit status: that of the first child, 128+N if signal N ended it, 127 if it could not be started.
  *
  * x86-64 Linux. Built by scripts/build-init.ts; a test rebuilds it and compares.
@@ -18,11 +19,13 @@ enum {
 	SYS_exit = 60,
 	SYS_wait4 = 61,
 	SYS_kill = 62,
+	SYS_rmdir = 84,
 	SYS_setsid = 112,
 	SYS_rt_sigtimedwait = 128,
+	SYS_umount2 = 166,
 };
 
-enum { SIG_BLOCK_ = 0, SIG_SETMASK_ = 2, WNOHANG_ = 1, SIGCHLD_ = 17 };
+enum { SIG_BLOCK_ = 0, SIG_SETMASK_ = 2, WNOHANG_ = 1, SIGCHLD_ = 17, MNT_DETACH_ = 2 };
 enum { EINTR_ = -4, ECHILD_ = -10 };
 
 static inline i64 call4(i64 n, i64 a, i64 b, i64 c, i64 d)
@@ -76,6 +79,17 @@ static void supervise(i64 first, u64 *all)
 	}
 }
 
+static int is_old_root(const char *word)
+{
+	const char *wanted = "--old-root";
+
+	while (*wanted && *word == *wanted) {
+		word++;
+		wanted++;
+	}
+	return *wanted == *word;
+}
+
 __attribute__((used)) void job_init(u64 *stack)
 {
 	u64 argc = stack[0];
@@ -84,6 +98,12 @@ __attribute__((used)) void job_init(u64 *stack)
 	u64 all = ~0UL, before = 0;
 	i64 first;
 
+	if (argc > 3 && is_old_root(argv[1])) {
+		call4(SYS_umount2, (i64)argv[2], MNT_DETACH_, 0, 0);
+		call4(SYS_rmdir, (i64)argv[2], 0, 0, 0);
+		argv += 2;
+		argc -= 2;
+	}
 	if (argc < 2)
 		call4(SYS_exit, 126, 0, 0, 0);
 	call4(SYS_setsid, 0, 0, 0, 0);

@@ -35,6 +35,8 @@ inline_ int is_v6only(struct bpf_sock *sk)
 inline_ int job_bind(struct bpf_sock_addr *ctx, const struct caller *c, struct address *a)
 {
 	int v4 = is_v4(a);
+	/* job_socket() does not see the sockets that the kernel makes for one of MPTCP. */
+	storage(&sockets, ctx->sk, (void *)&c->id, BPF_SK_STORAGE_GET_F_CREATE);
 	if (is_any(a)) {
 		/* steer() says why IPv4. */
 		if (!v4 && has_family(c, 1) && !is_v6only(ctx->sk))
@@ -53,7 +55,7 @@ inline_ int job_bind(struct bpf_sock_addr *ctx, const struct caller *c, struct a
 PROGRAM(job_bind4)(struct bpf_sock_addr *ctx)
 {
 	struct caller c = find_caller_here(ctx);
-	if (!c.job)
+	if (!c.job || !ctx->sk)
 		return 1;
 	struct address a = mapped(ctx->user_ip4);
 	int error = job_bind(ctx, &c, &a);
@@ -66,7 +68,7 @@ PROGRAM(job_bind4)(struct bpf_sock_addr *ctx)
 PROGRAM(job_bind6)(struct bpf_sock_addr *ctx)
 {
 	struct caller c = find_caller_here(ctx);
-	if (!c.job)
+	if (!c.job || !ctx->sk)
 		return 1;
 	struct address a = read6(ctx);
 	int error = job_bind(ctx, &c, &a);
