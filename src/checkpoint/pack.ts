@@ -22,8 +22,8 @@ export interface PackWish {
   readonly createdAt: string;
   readonly criuVersion: string;
   readonly migrateVersion: string;
-  /** l2: the captured network state, packed. */
-  readonly network?: Uint8Array;
+  /** The captured network state of an l2 job, packed; it is still being read while images travel. */
+  network(): Promise<Uint8Array | undefined>;
 }
 
 /** Writes the whole bundle of a dumped job and says how much of it was memory, in bytes. */
@@ -32,12 +32,13 @@ export async function packJob(
   wish: PackWish,
 ): Promise<BundleSummary & { readonly memoryBytes: number }> {
   const { ready } = wish;
-  if (wish.network !== undefined) {
+  await packDirectory(writer, 'images', ready.images);
+  const network = await wish.network();
+  if (network !== undefined) {
     const section = writer.section('network');
-    await section.write(wish.network);
+    await section.write(network);
     await section.end();
   }
-  await packDirectory(writer, 'images', ready.images);
   const log = await logOf(ready.job);
   if (log !== undefined) {
     await packFiles(writer, 'files', [{ name: '0', path: ready.job.logPath, size: log.size }]);

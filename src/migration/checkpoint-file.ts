@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { MigrateError } from '../base/errors.ts';
 import { createUndoStack } from '../base/undo.ts';
-import { createBundleFile, createBundleWriter, packDocument } from '../bundle/index.ts';
+import { createBundleFile, createBundleWriter } from '../bundle/index.ts';
 import {
   dump,
   endFrozen,
@@ -26,6 +26,7 @@ import type { NetworkState } from '../network/l2/state.ts';
 import { dismantle } from '../restore/establish.ts';
 import { migrateVersion, recoveryOf } from './program.ts';
 import { explainFailure } from './roll-back.ts';
+import { packNetwork } from './send-job.ts';
 import { captureOf } from './source-network.ts';
 
 export interface CheckpointResult {
@@ -109,7 +110,7 @@ async function writeFile(
       ...rest,
       createdAt,
       migrateVersion,
-      ...(network === undefined ? {} : { network: packDocument(network) }),
+      network: async () => packNetwork(network),
     });
     await file.commit();
     return { bytes, sha256, memoryBytes };

@@ -77,7 +77,9 @@ async function move(context: Move): Promise<MoveResult> {
 
     const frozenAt = await phases.run('freeze', () => freeze(ready));
     await phases.run('lock', () => shut(ready));
-    const [, network] = await phases.run('dump', () => Promise.all([dump(ready), captureOf(job)]));
+    const network = captureOf(job);
+    network.catch(() => undefined);
+    await phases.run('dump', () => dump(ready));
     const sent = await sendJob({ id, ready, plan, link, phases, network });
 
     await phases.run('commit', async () => {
@@ -115,7 +117,7 @@ async function prepare(
       ...(network === undefined ? {} : { network }),
     }),
   ]);
-  await rehearse({ id, ready, plan, link, phases, network });
+  await rehearse({ id, ready, plan, link, phases, network: Promise.resolve(network) });
   return ready;
 }
 

@@ -23,7 +23,8 @@ export interface JobToSend {
   readonly plan: AgreedPlan;
   readonly link: Target;
   readonly phases: Phases;
-  readonly network: NetworkState | undefined;
+  /** Read in the frozen window, while the images are already on their way. */
+  readonly network: Promise<NetworkState | undefined>;
 }
 
 /** Streams the bundle; when this resolves, the job stands restored and held on the target. */
@@ -71,6 +72,11 @@ export async function rehearse(job: JobToSend): Promise<void> {
   }
 }
 
+/** The section of an l2 job; an l3 job has none. */
+export function packNetwork(network: NetworkState | undefined): Uint8Array | undefined {
+  return network === undefined ? undefined : packDocument(network);
+}
+
 async function feed(
   { id, ready, plan, phases, network }: JobToSend,
   write: (bytes: Uint8Array) => Promise<void>,
@@ -90,7 +96,7 @@ async function feed(
     createdAt,
     criuVersion: plan.criu.version,
     migrateVersion,
-    ...(network === undefined ? {} : { network: packDocument(network) }),
+    network: async () => packNetwork(await network),
   });
   return { memoryBytes, wireBytes: bytes };
 }
