@@ -151,6 +151,16 @@ describe('leaving the host', () => {
     expect(await agents.six.run(attempt(4, '10.99.0.2'))).toEqual(unreachable);
   });
 
+  test('over MPTCP, the default of some language runtimes', async () => {
+    await agents.outside.run(`s = listen(4, '0.0.0.0', 9001); serve(s)`);
+    const code = `m = lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)
+c = m(); c.settimeout(LIMIT_S); c.connect(('10.99.0.2', 9001)); seen = [name(c)]; c.close()
+l = m(); l.settimeout(LIMIT_S); l.bind(('0.0.0.0', 9002)); l.listen(); seen.append(name(l))
+seen.append(meet(l, 4, '127.0.0.1', 9002)['client']['read']); stop(l); result = seen`;
+    expect(await agents.a.run(code)).toEqual(['10.99.0.11', '10.99.0.11', 'hello']);
+    await agents.outside.run('stop(s)');
+  });
+
   test('after a look at several destinations on one socket, as getaddrinfo() does it', async () => {
     const code = `s = udp(4); seen = []
 for to in ('10.99.0.2', '127.0.0.1', '10.99.0.2'):
