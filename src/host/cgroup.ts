@@ -44,6 +44,13 @@ export async function removeCgroup(path: string): Promise<void> {
   if (!gone) throw new MigrateError('KERNEL', `cgroup ${path} does not empty`, { cause: last });
 }
 
+/** Removes a cgroup unless somebody is in it or below it, which the kernel answers with EBUSY. */
+export async function removeEmptyCgroup(path: string): Promise<void> {
+  await rmdir(path).catch((error: unknown) => {
+    if (!isErrno(error, 'ENOENT') && !isErrno(error, 'EBUSY')) throw error;
+  });
+}
+
 export async function cgroupPids(path: string): Promise<number[]> {
   const text = await readIfPresent(join(path, 'cgroup.procs'));
   return (text ?? '').split('\n').filter(Boolean).map(Number);

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { MigrateError } from '../base/errors.ts';
 import type { UndoStack } from '../base/undo.ts';
-import { findCgroupRoot, makeCgroup, removeCgroup } from '../host/cgroup.ts';
+import { findCgroupRoot, makeCgroup, removeCgroup, removeEmptyCgroup } from '../host/cgroup.ts';
 import { cgroupParentName } from '../job/paths.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
 import { openFilter, unloadFilter } from '../network/l3/filter.ts';
@@ -43,6 +43,7 @@ export async function establishL3(wish: L3Wish, undo: UndoStack): Promise<Establ
   const device = await chooseDevice(addresses, wish.dev);
   const parent = join(await findCgroupRoot(), cgroupParentName);
   const cgroup = join(parent, wish.name);
+  undo.push('parent cgroup', () => removeEmptyCgroup(parent));
   undo.push('cgroup', () => removeCgroup(cgroup));
   await makeCgroup(cgroup);
   const loopback = await enterFilter(parent, cgroup, wish, undo);

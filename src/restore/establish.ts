@@ -68,6 +68,6 @@ export async function dismantle(job: StoredJob): Promise<void> {
       ...(loopback === undefined ? {} : { loopback }),
     });
   }
-  // The parent goes with the last job; while another is in it, the kernel says EBUSY.
-  await rmdir(dirname(job.cgroup)).catch(() => undefined);
+  // The parent goes with the last job.
+  await removeEmptyCgroup(dirname(job.cgroup));
 }

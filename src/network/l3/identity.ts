@@ -1,6 +1,11 @@
 import { MigrateError } from '../../base/errors.ts';
 import { run } from '../../host/run.ts';
-import { addressBytes, hostPrefix, type InterfaceAddress } from '../address.ts';
+import {
+  addressBytes,
+  hostPrefix,
+  type InterfaceAddress,
+  parseInterfaceAddress,
+} from '../address.ts';
 
 /** The addresses that an l3 job owns on its host's device. */
 export interface L3Identity {
@@ -68,7 +73,10 @@ export async function presentAddresses(
   );
 }
 
-/** The device that reaches the job's network here; NETWORK_FAILED when none does. */
+/**
+ * The device for the job's addresses: the one that was named, the one that reaches them, or the one
+ * whose own address lies in the prefix that came with one of them. NETWORK_FAILED when none does.
+ */
 export async function chooseDevice(
   addresses: readonly InterfaceAddress[],
   wanted?: string,
@@ -77,17 +85,37 @@ export async function chooseDevice(
     await run('ip', ['-j', 'link', 'show', 'dev', wanted]);
     return wanted;
   }
-  for (const { address, family } of addresses) {
-    const { stdout, exitCode } = await run('ip', [`-${family}`, '-j', 'route', 'get', address], {
-      okCodes: [0, 1, 2],
-    });
-    const [route] = exitCode === 0 ? (JSON.parse(stdout) as { dev?: string }[]) : [];
-    if (route?.dev !== undefined && route.dev !== 'lo') return route.dev;
-  }
+  const device = (await reachingDevice(addresses)) ?? (await neighbouringDevice(addresses));
+  if (device !== undefined) return device;
   const list = addresses.map(({ address }) => address).join(', ');
   throw new MigrateError('NETWORK_FAILED', `no device of this host reaches ${list}`, {
     hint: 'name one with --dev',
   });
+}
+
+async function reachingDevice(addresses: readonly InterfaceAddress[]): Promise<string | undefined> {
+  for (const { address, family } of addresses) {
+    const get = [`-${family}`, '-j', 'route', 'get', address];
+    const { stdout, exitCode } = await run('ip', get, { okCodes: [0, 1, 2] });
+    const [route] = exitCode === 0 ? (JSON.parse(stdout) as { dev?: string }[]) : [];
+    if (route?.dev !== undefined && route.dev !== 'lo') return route.dev;
+  }
+  return undefined;
+}
+
+async function neighbouringDevice(
+  addresses: readonly InterfaceAddress[],
+): Promise<string | undefined> {
+  const { stdout } = await run('ip', ['-j', 'addr', 'show', 'up']);
+  const links = JSON.parse(stdout) as { ifname: string; addr_info?: { local?: string }[] }[];
+  const isNear = ({ local }: { local?: string }): boolean =>
+    local !== undefined &&
+    addresses.some(
+      (address) =>
+        parseInterfaceAddress(local).family === address.family &&
+        networkOf(address) === networkOf({ ...address, address: local }),
+    );
+  return links.find(({ ifname, addr_info }) => ifname !== 'lo' && addr_info?.some(isNear))?.ifname;
 }
 
 export interface DeviceFacts {
@@ -129,8 +157,11 @@ async function missingPrefixes(identity: L3Identity): Promise<InterfaceAddress[]
       ...['-j', 'route', 'show', 'dev', identity.device, 'match', networkOf(address)],
     ]);
     const onLink = (
-      JSON.parse(covering.stdout || '[]') as { gateway?: string; dst: string }[]
-    ).filter(({ gateway, dst }) => gateway === undefined && dst !== 'default');
+      JSON.parse(covering.stdout || '[]') as { gateway?: string; dst: string; protocol?: string }[]
+    ).filter(
+      ({ gateway, dst, protocol }) =>
+        gateway === undefined && dst !== 'default' && protocol !== String(routeProtocol),
+    );
     if (onLink.length === 0) missing.push(address);
   }
   return missing;
@@ -143,6 +174,7 @@ function routeText(identity: L3Identity, address: InterfaceAddress): string {
   return `${network} dev ${identity.device} scope link proto ${routeProtocol} metric ${metric}`;
 }
 
+/** The prefix that an address lies in, as `ip route` writes it. */
 function networkOf(address: InterfaceAddress): string {
   const bits = address.family === 4 ? 32 : 128;
   const bytes = addressToBigInt(address);
