@@ -138,7 +138,7 @@ function bindSystemCalls(koffi: Koffi): SystemCalls {
 }
 
 /** "ENOENT" for 2; the number itself where Node knows no name. */
-export function errnoName(errno: number): string {
+function errnoName(errno: number): string {
   const found = Object.entries(constants.errno).find(([, value]) => value === errno);
   return found?.[0] ?? `errno ${errno}`;
 }

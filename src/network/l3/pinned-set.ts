@@ -27,7 +27,7 @@ const bpfDirectory = '/sys/fs/bpf';
 const ourDirectory = join(bpfDirectory, 'migrate');
 
 /** Each network namespace has a set of its own: hosts made of namespaces can share a kernel. */
-export function setDirectory(): string {
+function setDirectory(): string {
   return join(ourDirectory, String(networkNamespace().inode));
 }
 

@@ -29,7 +29,7 @@ const allocateLater = 1;
 export const jobsMax = 16_384;
 export const ownAddressesMax = 8;
 /** Each job has up to 16 addresses of its own and two private ones; few have that many. */
-export const addressesMax = 65_536;
+const addressesMax = 65_536;
 const listenersMax = 65_536;
 
 /** The maps, by the names that bindfilter.bpf.c gives them; sizes as in layout.ts. */

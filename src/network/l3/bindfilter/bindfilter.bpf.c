@@ -22,7 +22,7 @@ char license_text[] SEC("license") = "Dual MIT/GPL";
 /*
  * IPV6_V6ONLY of a socket. No helper tells it (bpf_getsockopt knows IPV6_TCLASS and
  * IPV6_AUTOFLOWLABEL only), so the bit is read where struct sock_common of include/net/sock.h has
- * had it since Linux 3.14: skc_ipv6only, bit 5 of byte 19. test/system/l3-filter.test.ts compares.
+ * had it since Linux 3.16: skc_ipv6only, bit 5 of byte 19. test/system/l3-filter.test.ts compares.
  */
 inline_ int is_v6only(struct bpf_sock *sk)
 {
