@@ -37,7 +37,7 @@ export class MigrateError extends Error {
     this.details = details;
   }
 
-  /** The same error with what a higher layer knows: phase, side, location. Earlier knowledge wins. */
+  /** The same error with what a higher layer knows; what was known before wins. */
   with(details: ErrorDetails): MigrateError {
     const merged = new MigrateError(this.code, this.message, { ...details, ...this.details });
     if (this.stack !== undefined) merged.stack = this.stack;

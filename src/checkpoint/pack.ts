@@ -22,7 +22,7 @@ export interface PackWish {
   readonly createdAt: string;
   readonly criuVersion: string;
   readonly migrateVersion: string;
-  /** The captured network state of an l2 job, packed; it is still being read while images travel. */
+  /** The network state of an l2 job, packed; it is still being read while images travel. */
   network(): Promise<Uint8Array | undefined>;
 }
 

@@ -32,7 +32,7 @@ export interface CriuStart {
 
 /**
  * Makes criu ready to start on the word `start`, in a session of its own and with an OOM score that
- * makes the kernel look elsewhere: what ends us must not end it, because its hooks put the job back.
+ * makes the kernel look elsewhere: what ends us must not end it, since its hooks put the job back.
  */
 export async function armCriu(start: CriuStart): Promise<CriuProcess> {
   const hook = join(start.directory, 'hook');

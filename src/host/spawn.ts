@@ -5,7 +5,7 @@ import type { Readable, Writable } from 'node:stream';
 import { systemCalls } from './syscalls.ts';
 
 export interface SpawnOptions {
-  /** `inherit` gives it our terminal; otherwise 0 is /dev/null and 1, 2 are collected or dropped. */
+  /** `inherit` gives it our terminal; else 0 is /dev/null and 1, 2 are collected or dropped. */
   readonly stdio: 'inherit' | 'ignore' | 'stderr';
   /**
    * Pipes on descriptors 3 (the program reads) and 4 (it writes), for a talk with its hooks. Pipes

@@ -1,7 +1,7 @@
-import { rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { MigrateError } from '../base/errors.ts';
 import type { UndoStack } from '../base/undo.ts';
+import { removeEmptyCgroup } from '../host/cgroup.ts';
 import type { StoredJob } from '../job/record.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
 import type { NetworkState } from '../network/l2/state.ts';

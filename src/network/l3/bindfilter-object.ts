@@ -5,8 +5,7 @@ export function bindFilterObject(): Buffer {
   return brotliDecompressSync(Buffer.from(compressed, 'base64'));
 }
 
-export const bindFilterSha256 =
-  'd50c1445119a3aa4a7fa00fe9678d8473f7d703541f9adc87d8435683f462c9e';
+export const bindFilterSha256 = 'd50c1445119a3aa4a7fa00fe9678d8473f7d703541f9adc87d8435683f462c9e';
 
 const compressed = [
   'G5fwZiQbsv/A8WHAJkNs0v6Y6GmQcsdt+PUy6c8aYjxEZU5uywse6p3pk+21ZB/5kuxEBU0dYpfYLf/ZhQ1r7nYUdo',
