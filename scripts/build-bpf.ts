@@ -58,8 +58,7 @@ export function bindFilterObject(): Buffer {
   return brotliDecompressSync(Buffer.from(compressed, 'base64'));
 }
 
-export const bindFilterSha256 =
-  '${sha256}';
+export const bindFilterSha256 = '${sha256}';
 
 const compressed = [
 ${base64}
