@@ -1,10 +1,9 @@
 export { type BundleFile, createBundleFile, readBundleFile } from './bundle-file.ts';
 export { packDocument, unpackDocument } from './document.ts';
 export { extractTarTo } from './extract.ts';
-export { bundleVersion } from './frames.ts';
 export { bundleLimits } from './limits.ts';
 export { assertFilesMatch, assertManifestLatest, type Manifest } from './manifest.ts';
-export { assertManifestV1, criuOptions, type ManifestV1, manifestSchemaV1 } from './manifest-v1.ts';
+export { assertManifestV1, type ManifestV1 } from './manifest-v1.ts';
 export { type FileToPack, type PackedSection, packDirectory, packFiles } from './pack.ts';
 export {
   type BundleContent,
@@ -15,12 +14,10 @@ export {
   type SectionSink,
 } from './reader.ts';
 export { discardSection, type KeptSection, keepSection } from './section-sinks.ts';
-export {
-  type SectionDigest,
-  type SectionKind,
-  type SectionName,
-  sectionKinds,
-  sectionNames,
+export type {
+  SectionDigest,
+  SectionKind,
+  SectionName,
 } from './sections.ts';
 export type { ByteSink } from './sink.ts';
 export { listTar, type TarFile, type TarSectionSink } from './tar.ts';

@@ -16,7 +16,7 @@ const manifestLimits = {
 } as const;
 
 /** Options of `criu dump` that `criu restore` has to repeat. Never free text. */
-export const criuOptions = [
+const criuOptions = [
   'ext-unix-sk',
   'file-locks',
   'lazy-pages',

@@ -90,8 +90,8 @@ async function move(context: Move): Promise<MoveResult> {
     });
     await phases.run('resume', () => link.commit(id));
     const frozenMs = nowMs() - frozenAt;
-    const warnings = await leaveSource({ id, ready, link, phases, journal });
-    return resultOf(context, plan, sent, frozenMs, warnings);
+    const left = await leaveSource({ id, ready, link, phases, journal });
+    return resultOf(context, plan, sent, frozenMs, left);
   } catch (error) {
     throw await explainFailure(error, { job, undo, committed, journal });
   } finally {
@@ -126,7 +126,7 @@ function resultOf(
   plan: AgreedPlan,
   sent: SentJob,
   frozenMs: number,
-  warnings: readonly string[],
+  left: Pick<MoveResult, 'warnings' | 'packets'>,
 ): MoveResult {
   return {
     type: 'result',
@@ -146,6 +146,6 @@ function resultOf(
     ],
     phases: phases.list,
     sockets: plan.survey.sockets,
-    warnings,
+    ...left,
   };
 }

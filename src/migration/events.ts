@@ -60,6 +60,8 @@ export interface MoveResult {
   readonly rounds: readonly Round[];
   readonly phases: readonly Phase[];
   readonly sockets: SocketCounts;
+  /** Packets for the job that waited on the source during the switch, and those with no room. */
+  readonly packets: { readonly held: number; readonly dropped: number };
   readonly warnings: readonly string[];
 }
 

@@ -6,6 +6,7 @@ import { sleepMs } from '../host/clock.ts';
 import { removeTree } from '../host/files.ts';
 import { removeLog } from '../job/control.ts';
 import { forgetJob } from '../job/registry.ts';
+import { holdStatistics } from '../network/switchover/hold.ts';
 import { dismantle, withdrawAddresses } from '../restore/establish.ts';
 import { type Journal, removeJournal } from './journal.ts';
 import type { Phases } from './phases.ts';
@@ -24,10 +25,11 @@ export async function leaveSource(what: {
   readonly link: Target;
   readonly phases: Phases;
   readonly journal: Journal | undefined;
-}): Promise<string[]> {
+}): Promise<{ warnings: string[]; packets: { held: number; dropped: number } }> {
   const { id, ready, link, phases, journal } = what;
   const { job, lock } = ready;
   const warnings: string[] = [];
+  let packets = { held: 0, dropped: 0 };
   const attempt = async (name: string, work: () => Promise<unknown>): Promise<void> => {
     await work().catch((error: unknown) => {
       warnings.push(`${name}: ${asMigrateError(error).message}`);
@@ -43,7 +45,12 @@ export async function leaveSource(what: {
     await attempt('frozen copy', () => endFrozen(ready));
     await attempt('target', () => link.finish(id));
     await sleepMs(relayLingerMs);
-    if (lock !== undefined) await attempt('lock', () => removeSourceLock(lock));
+    if (lock !== undefined) {
+      await attempt('held packets', async () => {
+        packets = await holdStatistics(lock.hold);
+      });
+      await attempt('lock', () => removeSourceLock(lock));
+    }
     await attempt('place', () => dismantle(job));
     await attempt('images', () => removeImagesDirectory(ready.images));
     await attempt('files', () => removeTree(ready.work));
@@ -51,5 +58,6 @@ export async function leaveSource(what: {
     await attempt('registry', () => forgetJob(job.name));
     await attempt('journal', () => removeJournal(id, 'source'));
   });
-  return warnings;
+  if (packets.dropped > 0) warnings.push(`${packets.dropped} packets found no room while held`);
+  return { warnings, packets };
 }

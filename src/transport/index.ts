@@ -1,8 +1,7 @@
 export type { CallHandler, CallOptions } from './calls.ts';
 export { type Connection, type ConnectOptions, connect } from './connect.ts';
 export type { LinkEnd } from './link.ts';
-export { createPeer, type Peer, type PeerHandlers, type PeerOptions } from './peer.ts';
-export { createPeerPair } from './peer-pair.ts';
+export type { Peer, PeerHandlers, PeerOptions } from './peer.ts';
 export { serveAgent } from './serve-agent.ts';
 export type { Sink } from './sink.ts';
 export { type AgentChannel, type AgentFile, startAgent } from './start-agent.ts';

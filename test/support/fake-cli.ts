@@ -98,5 +98,6 @@ export const moved: MoveResult = {
   rounds: [],
   phases: [],
   sockets: { listening: 1, established: 4, udp: 0, closed: 0 },
+  packets: { held: 3, dropped: 0 },
   warnings: [],
 };

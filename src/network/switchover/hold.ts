@@ -23,6 +23,8 @@ const heldBytesMax = 32 * 1024 * 1024;
 const leakBytesPerSecond = 8;
 /** Ethernet header, a VLAN tag and some air. */
 const frameOverheadBytes = 22;
+/** One empties the bucket, one wakes the queue. */
+const ownFrames = 2;
 /** Room for our two priorities per move, apart from what administrators use. */
 const preferenceBase = 0x4000;
 
@@ -79,7 +81,7 @@ export async function removeHold(hold: HoldSpec): Promise<void> {
   await dropIngress(hold);
 }
 
-/** What was held and what was lost, packets, as the queue counts them. */
+/** Packets that were held, and those that found no room, as the queue counts them. */
 export async function holdStatistics(hold: HoldSpec): Promise<{ held: number; dropped: number }> {
   const [program, ...args] = inside(hold, [
     'tc',
@@ -92,7 +94,8 @@ export async function holdStatistics(hold: HoldSpec): Promise<{ held: number; dr
   ]);
   const { stdout } = await run(program ?? '', args);
   const [queue] = JSON.parse(stdout) as { packets?: number; drops?: number; qlen?: number }[];
-  return { held: (queue?.packets ?? 0) + (queue?.qlen ?? 0), dropped: queue?.drops ?? 0 };
+  const passed = (queue?.packets ?? 0) + (queue?.qlen ?? 0);
+  return { held: Math.max(0, passed - ownFrames), dropped: queue?.drops ?? 0 };
 }
 
 /** 15 characters are all that a device name may have. */
