@@ -8,7 +8,7 @@ import type { ArmedTool } from '../host/arm.ts';
 import { freezeCgroup, isFrozen, thawCgroup } from '../host/cgroup.ts';
 import { nowMs } from '../host/clock.ts';
 import { removeTree } from '../host/files.ts';
-import { paths } from '../job/paths.ts';
+import { failureLogOf, paths } from '../job/paths.ts';
 import type { StoredJob } from '../job/record.ts';
 import { armHold, prepareHold, startHold } from '../network/switchover/hold.ts';
 import { addLock, armLock } from '../network/switchover/lock.ts';
@@ -56,6 +56,7 @@ export async function prepareDump(wish: DumpWish, undo: UndoStack): Promise<Read
     images,
     work,
     cgroup: job.cgroup,
+    keepLogAs: failureLogOf(job.name, 'dump'),
     timeoutSeconds: collectTimeoutSeconds,
     ...(job.netns === undefined ? {} : { netnsInode: (await stat(job.netns)).ino }),
     ...(wish.recover === undefined ? {} : { recover: wish.recover }),

@@ -8,6 +8,8 @@ export interface DumpOptions {
   readonly images: string;
   readonly work: string;
   readonly cgroup: string;
+  /** Where CRIU's log stays when it fails. */
+  readonly keepLogAs: string;
   /** l2: the inode of its network namespace, which is rebuilt by us, not by CRIU. */
   readonly netnsInode?: number;
   /** Seconds CRIU may take to collect the tasks (criu(8), --timeout). */
@@ -27,7 +29,7 @@ export async function startDump(options: DumpOptions): Promise<CriuProcess> {
     inCgroup: false,
     args: dumpArguments(options),
     ...(options.recover === undefined ? {} : { recover: options.recover }),
-    failure: (status) => criuError('DUMP_FAILED', log, status),
+    failure: (status) => criuError('DUMP_FAILED', log, status, options.keepLogAs),
   });
   criu.answer('start');
   return criu;

@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import type { ErrorCode } from '../base/codes.ts';
 import { MigrateError, tidyText } from '../base/errors.ts';
 import { readIfPresent } from '../host/files.ts';
@@ -41,18 +42,23 @@ const knownCauses: readonly { readonly pattern: RegExp; readonly hint: string }[
 /** Lines that CRIU marks as errors although it goes on. */
 const harmless = /RLIMIT_NOFILE|Unable to open tun|tun: Unable/;
 
-/** An error that begins with what CRIU said first, and keeps the whole log as a file. */
+/**
+ * An error that begins with what CRIU said first. The whole log is kept as `keepAs`, because the
+ * directory of the move goes with the rollback; the next failure of the same job overwrites it.
+ */
 export async function criuError(
   code: ErrorCode,
   logPath: string,
   status: number,
+  keepAs: string,
 ): Promise<MigrateError> {
   const log = (await readIfPresent(logPath)) ?? '';
+  await writeFile(keepAs, log, { mode: 0o600 }).catch(() => undefined);
   const errors = log.split('\n').filter((line) => /Error \(/.test(line) && !harmless.test(line));
   const first = errors[0]?.replace(/^\([\d.]+\)\s*(\d+:\s*)?/, '').replace(/^Error \(.*?\): /, '');
   const hint = knownCauses.find(({ pattern }) => errors.some((line) => pattern.test(line)))?.hint;
   return new MigrateError(code, `CRIU: ${tidyText(first ?? `ended with status ${status}`)}`, {
-    logs: [logPath],
+    logs: [keepAs],
     ...(hint === undefined ? {} : { hint }),
   });
 }

@@ -7,6 +7,8 @@ export interface RestoreOptions {
   readonly images: string;
   readonly work: string;
   readonly cgroup: string;
+  /** Where CRIU's log stays when it fails. */
+  readonly keepLogAs: string;
   /** The root of the job's mount namespace, `/` for the host's own. */
   readonly root: string;
   /** l2: the path of the network namespace that was made for it. */
@@ -27,7 +29,7 @@ export function armRestore(options: RestoreOptions): Promise<CriuProcess> {
     inCgroup: true,
     args: restoreArguments(options),
     ...(options.netns === undefined ? {} : { inherit: options.netns }),
-    failure: (status) => criuError('RESTORE_CRIU_FAILED', log, status),
+    failure: (status) => criuError('RESTORE_CRIU_FAILED', log, status, options.keepLogAs),
   });
 }
 

@@ -4,6 +4,8 @@
  * criu/mount.c, criu/files.c): a /proc of its own namespace, descriptors 0, 1 and 2 opened inside
  * the job's own mount namespace, none above. What is mounted below /run belongs to one host and one
  * moment (named namespaces, login sessions, images of other moves): the target would not have it.
+ * Jobs share the host's /run, pid files included; so that a server does not take another job's pid
+ * for a living process of its own namespace, each job counts its processes from a number of its own.
  *
  * $1 cgroup.procs file, $2 log file, $3 hostname, $4 working directory, $5 job-init, rest: program
  * and arguments.
@@ -12,6 +14,8 @@ export const launchScript = `set -eu
 procs=$1 log=$2 host=$3 cwd=$4
 shift 4
 echo 0 > "$procs"
+read -r pid _ < /proc/self/stat
+echo $((pid * 101 % 30000)) > /proc/sys/kernel/ns_last_pid
 while read -r _ path _; do
   case "$path" in /run/*) umount -l "$path" || true ;; esac
 done < /proc/self/mounts

@@ -24,6 +24,11 @@ export function recordPathOf(name: string): string {
   return `${paths.jobs}/${name}.json`;
 }
 
+/** Where CRIU's log of a failed dump or restore stays, until the next one of that job. */
+export function failureLogOf(name: string, what: 'dump' | 'restore'): string {
+  return `${paths.logs}/${name}.${what}.log`;
+}
+
 /** A named network namespace as ip-netns(8) keeps it. */
 export function netnsNameOf(name: string): string {
   return `migrate-${name}`;

@@ -55,9 +55,10 @@ async function restore(
     await refuseExisting(identity.name);
     await installJobInit(identity.rootfs ?? '');
     const place = await establish({ ...identity, network }, undo);
+    await ensureLog(manifest.job.name, undo, identity.rootfs);
     await placeFiles(manifest, join(work, 'files'));
-    await ensureLog(manifest.job.name, identity.rootfs);
     const restoring = await armHeldRestore({
+      name: identity.name,
       images: join(work, 'images'),
       work,
       established: place,

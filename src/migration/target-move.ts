@@ -146,8 +146,9 @@ async function armRestore(
   established: Established,
   undo: UndoStack,
 ): Promise<ArmedRestore> {
-  await ensureLog(job.name, job.rootfs);
+  await ensureLog(job.name, undo, job.rootfs);
   const restoring = await armHeldRestore({
+    name: job.name,
     images: join(work, 'images'),
     work,
     established,

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { MigrateError } from '../base/errors.ts';
 import type { UndoStack } from '../base/undo.ts';
 import { armTool } from '../host/arm.ts';
-import { findCgroupRoot, makeCgroup, removeCgroup } from '../host/cgroup.ts';
+import { findCgroupRoot, makeCgroup, removeCgroup, removeEmptyCgroup } from '../host/cgroup.ts';
 import { cgroupParentName, netnsNameOf } from '../job/paths.ts';
 import { applyNetwork } from '../network/l2/apply.ts';
 import { captureNetwork } from '../network/l2/capture.ts';
@@ -28,6 +28,7 @@ export interface L2Wish {
  */
 export async function establishL2(wish: L2Wish, undo: UndoStack): Promise<Established> {
   const cgroup = join(await findCgroupRoot(), cgroupParentName, wish.name);
+  undo.push('parent cgroup', () => removeEmptyCgroup(dirname(cgroup)));
   undo.push('cgroup', () => removeCgroup(cgroup));
   await makeCgroup(cgroup);
   const name = netnsNameOf(wish.name);

@@ -1,6 +1,7 @@
-import { chmod, chown, mkdir, open, readFile, stat } from 'node:fs/promises';
+import { chmod, chown, open, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { MigrateError } from '../base/errors.ts';
+import type { UndoStack } from '../base/undo.ts';
 import type { Manifest } from '../bundle/index.ts';
 import { makePrivateDirectory } from '../host/files.ts';
 import { logPathOf } from '../job/paths.ts';
@@ -29,12 +30,11 @@ export async function placeFiles(manifest: Manifest, unpacked: string): Promise<
   }
 }
 
-/** The log exists before the restore even when none came along. */
-export async function ensureLog(name: string, rootfs?: string): Promise<string> {
+/** The log exists before the restore even when none came along; one that is new can be undone. */
+export async function ensureLog(name: string, undo: UndoStack, rootfs?: string): Promise<void> {
   const log = logPathOf(name, rootfs);
-  await mkdir(dirname(log), { recursive: true, mode: 0o700 });
-  if ((await stat(log).catch(() => undefined)) === undefined) {
-    await (await open(log, 'a', 0o600)).close();
-  }
-  return log;
+  await makePrivateDirectory(dirname(log));
+  if ((await stat(log).catch(() => undefined)) !== undefined) return;
+  undo.push('log', () => rm(log, { force: true }));
+  await (await open(log, 'a', 0o600)).close();
 }

@@ -4,6 +4,7 @@ import type { CriuProcess } from '../criu/process.ts';
 import { armRestore, pidfileOf } from '../criu/restore.ts';
 import { killCgroup } from '../host/cgroup.ts';
 import { readProcess } from '../host/proc.ts';
+import { failureLogOf } from '../job/paths.ts';
 import type { Established } from './established.ts';
 
 /** A job that is restored, complete and stopped: it has not run an instruction here. */
@@ -15,6 +16,8 @@ export interface HeldJob {
 }
 
 export interface HoldWish {
+  /** The job's name, which names its log. */
+  readonly name: string;
   readonly images: string;
   readonly work: string;
   readonly established: Established;
@@ -35,6 +38,7 @@ export async function armHeldRestore(wish: HoldWish): Promise<ArmedRestore> {
     images: wish.images,
     work,
     cgroup: established.cgroup,
+    keepLogAs: failureLogOf(wish.name, 'restore'),
     root: wish.rootfs ?? '/',
     ...(established.netns === undefined ? {} : { netns: established.netns }),
   });
