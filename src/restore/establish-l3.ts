@@ -4,7 +4,7 @@ import type { UndoStack } from '../base/undo.ts';
 import { findCgroupRoot, makeCgroup, removeCgroup, removeEmptyCgroup } from '../host/cgroup.ts';
 import { cgroupParentName } from '../job/paths.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
-import { openFilter, unloadFilter } from '../network/l3/filter.ts';
+import { type L3Filter, openFilter, unloadFilter } from '../network/l3/filter.ts';
 import {
   addIdentity,
   chooseDevice,
@@ -117,8 +117,7 @@ async function enterFilter(
   undo.push('bind filter', () => leaveFilter(parent, cgroup));
   const filter = await openFilter(parent);
   try {
-    const jobs = await filter.list();
-    const loopback = wish.loopback ?? chooseLoopback(addresses[0]?.address ?? '', jobs);
+    const loopback = wish.loopback ?? (await chooseLoopback(addresses[0]?.address ?? '', filter));
     await filter.add(cgroup, {
       ipv4: addresses.filter(({ family }) => family === 4).map(({ address }) => address),
       ipv6: addresses.filter(({ family }) => family === 6).map(({ address }) => address),
@@ -131,14 +130,19 @@ async function enterFilter(
   }
 }
 
-function chooseLoopback(
+/** The first private loopback addresses that no job of this host has. */
+async function chooseLoopback(
   primary: string,
-  jobs: readonly { readonly loopback4: string }[],
-): { v4: string; v6: string } {
-  const chosen = choosePrivateLoopback(primary, (candidate) =>
-    jobs.some(({ loopback4 }) => loopback4 === candidate),
-  );
-  return { v4: chosen.loopback4, v6: chosen.loopback6 };
+  filter: L3Filter,
+): Promise<{ v4: string; v6: string }> {
+  const taken = new Set<string>();
+  for (;;) {
+    const chosen = choosePrivateLoopback(primary, (candidate) => taken.has(candidate));
+    if (!(await filter.isTaken(chosen.loopback4))) {
+      return { v4: chosen.loopback4, v6: chosen.loopback6 };
+    }
+    taken.add(chosen.loopback4);
+  }
 }
 
 /** Forgets the job; the last one takes the programs and the parent cgroup with it. */

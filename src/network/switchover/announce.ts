@@ -1,5 +1,7 @@
+import { isMigrateError } from '../../base/errors.ts';
 import { sleepMs } from '../../host/clock.ts';
 import { openDeviceSocket } from '../../host/netns.ts';
+import type { PacketSocket } from '../../host/packet-socket.ts';
 import { announcementFrames } from './frames.ts';
 
 /**
@@ -33,9 +35,18 @@ function sendRound(what: Announcement): void {
   const socket = openDeviceSocket(what.device, what.netns);
   try {
     for (const address of what.addresses) {
-      for (const frame of announcementFrames(address, what.mac)) socket.send(frame);
+      for (const frame of announcementFrames(address, what.mac)) sendOne(socket, frame);
     }
   } finally {
     socket.close();
+  }
+}
+
+/** A full queue or a device that goes down loses one frame; the next round makes up for it. */
+function sendOne(socket: PacketSocket, frame: Buffer): void {
+  try {
+    socket.send(frame);
+  } catch (error) {
+    if (!isMigrateError(error)) throw error;
   }
 }

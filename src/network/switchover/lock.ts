@@ -59,11 +59,13 @@ export function lockRuleset(lock: LockSpec): string {
     `table inet ${tableOf(lock)} {`,
     '  chain in {',
     '    type filter hook input priority -400; policy accept;',
+    ownPackets,
     ...(lock.mute === true ? ofFamily(lock.addresses, 6).map(muteSolicitation) : []),
     drops('daddr'),
     '  }',
     '  chain out {',
     '    type filter hook output priority -400; policy accept;',
+    ownPackets,
     drops('saddr'),
     '  }',
     '}',
@@ -72,6 +74,12 @@ export function lockRuleset(lock: LockSpec): string {
     '',
   ].join('\n');
 }
+
+/**
+ * CRIU restores a half-closed connection by sending it a FIN of its own making, marked so that a
+ * lock can tell it (soccr/soccr.h, SOCCR_MARK).
+ */
+const ownPackets = '    meta mark 0xc114 accept';
 
 /** `add` before `delete` makes the deletion of a table that is not there succeed. */
 export function unlockRuleset(lock: Pick<LockSpec, 'id'>): string {
