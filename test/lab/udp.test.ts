@@ -3,7 +3,7 @@ import { makeWorld, tell, type WatchedMove, type World } from './world.ts';
 
 const ADDRESS = '10.77.0.121';
 const MOVES = 6;
-/** The instants of two processes are compared: what is nearer to an edge than this is at the edge. */
+/** Instants of two processes are compared: what is nearer to an edge than this is at the edge. */
 const EDGE_MS = 5;
 
 describe('datagrams that a client sends every millisecond', () => {
