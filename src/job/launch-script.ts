@@ -5,7 +5,7 @@
  * the job's own mount namespace, none above. What is mounted below /run belongs to one host and one
  * moment (named namespaces, login sessions, images of other moves): the target would not have it.
  * Jobs share the host's /run, pid files included; so that a server does not take another job's pid
- * for a living process of its own namespace, each job counts its processes from a number of its own.
+ * for a living process of its own namespace, each job counts its processes from its own number.
  *
  * $1 cgroup.procs file, $2 log file, $3 hostname, $4 working directory, $5 job-init, rest: program
  * and arguments.
@@ -29,9 +29,9 @@ exec "$@"
 
 /**
  * What comes between for a job with a root file system of its own: $1 is that directory, $2 the log
- * as seen in it, $3 job-init. The old
- * root is left to job-init to unmount: nothing of the host's programs can run after the pivot. A
- * chroot would do for the job, but CRIU wants a task's root to be that of its mount namespace.
+ * as seen in it, $3 job-init. The old root is left to job-init to unmount: nothing of the host's
+ * programs can run after the pivot. A chroot would do for the job, but CRIU wants a task's root to
+ * be that of its mount namespace.
  */
 export const rootfsScript = `set -eu
 root=$1 log=$2 init=$3
