@@ -12,7 +12,7 @@ describe('a job in a file', () => {
   beforeAll(async () => {
     world = await makeWorld(`ck${process.pid}`, 'a', 'b', 'c');
     const server = 'python3 /shared/workloads/udp-recorder.py 5000';
-    await world.ask('a', `migrate run kept --l3 --ip ${ADDRESS}/24 -- ${server}; sleep 0.5`);
+    await world.ask('a', `migrate run kept --l3 --ip ${ADDRESS}/24 -- ${server} && sleep 0.5`);
   });
 
   afterAll(async () => {

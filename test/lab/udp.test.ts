@@ -19,7 +19,7 @@ describe('datagrams that a client sends every millisecond', () => {
 
   test('none of those that are sent while packets are held is lost', async () => {
     const server = 'python3 /shared/workloads/udp-recorder.py 5000';
-    await world.ask('a', `migrate run rec --l3 --ip ${ADDRESS}/24 -- ${server}; sleep 0.5`);
+    await world.ask('a', `migrate run rec --l3 --ip ${ADDRESS}/24 -- ${server} && sleep 0.5`);
     const client = world.start('c', `exec python3 /shared/workloads/udp-client.py ${ADDRESS} 5000`);
     expect(await client.line()).toBe('ready');
     const moves: WatchedMove[] = [];

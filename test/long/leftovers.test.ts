@@ -1,0 +1,3 @@
+import { testLeftovers } from '../lab/leftovers.ts';
+
+testLeftovers(50);
