@@ -15,6 +15,7 @@ import {
   receivedNote,
   rehearsalStream,
 } from './protocol.ts';
+import { sweepDeadAgents } from './sweep.ts';
 import { createTargetMove, type TargetMove } from './target-move.ts';
 import { planOnTarget } from './target-plan.ts';
 
@@ -47,7 +48,10 @@ function handlersFor(peer: Peer, slot: MoveSlot): PeerHandlers {
     return move;
   };
   const handlers: Record<keyof typeof calls, CallHandler> = {
-    plan: async (params) => planOnTarget(parseMessage(planRequest, params, 'plan')),
+    async plan(params) {
+      await sweepDeadAgents();
+      return planOnTarget(parseMessage(planRequest, params, 'plan'));
+    },
     async prepare(params) {
       const request = parseMessage(prepareRequest, params, 'prepare');
       if (slot.get() !== undefined)

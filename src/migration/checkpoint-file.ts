@@ -23,7 +23,7 @@ import { lockJob } from '../job/lock.ts';
 import type { JobRecord } from '../job/record.ts';
 import { findJob, forgetJob } from '../job/registry.ts';
 import type { NetworkState } from '../network/l2/state.ts';
-import { dismantle } from '../restore/establish.ts';
+import { dismantlePlace } from '../restore/establish.ts';
 import { migrateVersion, recoveryOf } from './program.ts';
 import { explainFailure } from './roll-back.ts';
 import { packNetwork } from './send-job.ts';
@@ -123,7 +123,7 @@ async function writeFile(
 /** The job is in the file now; nothing of it stays on this host. */
 async function clearAway({ job, lock, images, work }: ReadyDump): Promise<void> {
   if (lock !== undefined) await removeSourceLock(lock);
-  await dismantle(job);
+  await dismantlePlace(job);
   await removeImagesDirectory(images);
   await removeTree(work);
   await removeLog(job);

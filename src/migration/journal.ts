@@ -5,6 +5,7 @@ import { MigrateError } from '../base/errors.ts';
 import { isoNow } from '../host/clock.ts';
 import { readIfPresent } from '../host/files.ts';
 import { paths } from '../job/paths.ts';
+import { jobIdentity } from './protocol.ts';
 
 /** The states of a move, in order; a side writes one before it takes the step that it names. */
 export const moveStates = [
@@ -26,6 +27,8 @@ const entrySchema = z.strictObject({
   id: z.string(),
   job: z.string(),
   host: z.string(),
+  /** The target's: what has to be taken away if its agent dies. */
+  identity: jobIdentity.optional(),
 });
 export type JournalEntry = z.infer<typeof entrySchema>;
 
@@ -43,14 +46,14 @@ export async function openJournal(about: {
   readonly side: 'source' | 'target';
   readonly job: string;
   readonly host: string;
+  readonly identity?: JournalEntry['identity'];
 }): Promise<Journal> {
   await mkdir(paths.journal, { recursive: true, mode: 0o700 });
   const file = await open(journalPathOf(about.id, about.side), 'a', 0o600);
   return {
     id: about.id,
     async write(state) {
-      const { id, side, job, host } = about;
-      const entry: JournalEntry = { at: isoNow(), state, side, id, job, host };
+      const entry: JournalEntry = { at: isoNow(), state, ...about };
       await file.appendFile(`${JSON.stringify(entry)}\n`);
       await file.datasync();
     },

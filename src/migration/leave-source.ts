@@ -7,7 +7,7 @@ import { removeTree } from '../host/files.ts';
 import { removeLog } from '../job/control.ts';
 import { forgetJob } from '../job/registry.ts';
 import { holdStatistics } from '../network/switchover/hold.ts';
-import { dismantle, withdrawAddresses } from '../restore/establish.ts';
+import { dismantlePlace, withdrawAddresses } from '../restore/establish.ts';
 import { type Journal, removeJournal } from './journal.ts';
 import type { Phases } from './phases.ts';
 import type { Target } from './target-link.ts';
@@ -51,7 +51,7 @@ export async function leaveSource(what: {
       });
       await attempt('lock', () => removeSourceLock(lock));
     }
-    await attempt('place', () => dismantle(job));
+    await attempt('place', () => dismantlePlace(job));
     await attempt('images', () => removeImagesDirectory(ready.images));
     await attempt('files', () => removeTree(ready.work));
     await attempt('log', () => removeLog(job));

@@ -11,8 +11,9 @@ import { lockJob } from '../job/lock.ts';
 import { paths } from '../job/paths.ts';
 import type { JobRecord } from '../job/record.ts';
 import { forgetJob, readJob } from '../job/registry.ts';
-import { dismantle } from '../restore/establish.ts';
+import { dismantlePlace } from '../restore/establish.ts';
 import { type JournalEntry, readJournals, removeJournal } from './journal.ts';
+import { sweepDeadAgents } from './sweep.ts';
 import { connectTarget } from './target-link.ts';
 
 export interface Recovery {
@@ -57,7 +58,9 @@ export async function listMoves(): Promise<MoveStatus[]> {
  * asked. HALTED_UNKNOWN while the target cannot be reached: the job stays frozen.
  */
 export async function recoverJobs(name?: string): Promise<Recovery[]> {
-  const recoveries: Recovery[] = [];
+  const recoveries: Recovery[] = (await sweepDeadAgents())
+    .filter(({ job }) => name === undefined || job === name)
+    .map(({ job, id }) => ({ job, id, action: 'rolled-back', location: 'source-running' }));
   for (const entry of await readJournals()) {
     if (entry.side !== 'source' || (name !== undefined && entry.job !== name)) continue;
     const unlock = await lockJob(entry.job);
@@ -81,7 +84,7 @@ async function recover(entry: JournalEntry): Promise<Recovery> {
   if (decidedStates.has(entry.state) && (await runsOnTarget(entry))) {
     await killCgroup(job.cgroup);
     await clean(id, job);
-    await dismantle(job);
+    await dismantlePlace(job);
     await removeLog(job);
     await forgetJob(job.name);
     return { job: job.name, id, action: 'finished', location: 'target-running' };

@@ -10,7 +10,7 @@ import { findJob, forgetJob, readJob, saveJob } from '../job/registry.ts';
 import { freshState } from '../network/l2/fresh-state.ts';
 import { bridgeMtu } from '../network/l2/namespace.ts';
 import type { NetworkState } from '../network/l2/state.ts';
-import { dismantle, establish } from '../restore/establish.ts';
+import { dismantlePlace, establish } from '../restore/establish.ts';
 import { announceJob } from './announce-job.ts';
 
 /** How long a program may take to end after SIGTERM, unless said. */
@@ -76,7 +76,7 @@ export async function removeJob(name: string): Promise<void> {
     if (job.state !== 'ended') {
       throw new MigrateError('USAGE', `job ${name} still runs`, { hint: '`migrate stop` first' });
     }
-    await dismantle(job);
+    await dismantlePlace(job);
     await removeLog(job);
     await forgetJob(name);
   } finally {

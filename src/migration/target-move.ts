@@ -5,6 +5,7 @@ import type { Manifest } from '../bundle/index.ts';
 import { makeImagesDirectory, removeImagesDirectory } from '../criu/images.ts';
 import { makePrivateDirectory, removeTree } from '../host/files.ts';
 import { installJobInit } from '../job/launch.ts';
+import { lockJob } from '../job/lock.ts';
 import { paths } from '../job/paths.ts';
 import { saveJob } from '../job/registry.ts';
 import { diffNetwork } from '../network/l2/diff.ts';
@@ -45,12 +46,14 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
   let received: { manifest: Manifest; held: HeldJob } | undefined;
   let committed = false;
   let announced: Promise<void> = Promise.resolve();
+  let unlock: () => Promise<void> = async () => undefined;
 
   async function rollback(): Promise<void> {
     if (committed) return;
     const failures = await undo.rollback();
     await journal?.close();
     await removeJournal(id, 'target');
+    await unlock();
     journal = undefined;
     const [first] = failures;
     if (first !== undefined) throw first.with({ side: 'target', phase: 'abort' });
@@ -59,12 +62,8 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
   return {
     id,
     async prepare() {
-      journal = await openJournal({
-        id,
-        side: 'target',
-        job: request.job.name,
-        host: request.source,
-      });
+      unlock = await lockJob(request.job.name);
+      journal = await openTargetJournal(request);
       await journal.write('prepared');
       try {
         established = await prepareHost(request, work, undo);
@@ -106,6 +105,7 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
       await removeTree(work);
       await journal?.close();
       await removeJournal(id, 'target');
+      await unlock();
     },
     abort: rollback,
     async connectionEnded() {
@@ -114,6 +114,10 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
       await announced;
     },
   };
+}
+
+function openTargetJournal({ id, job, source }: PrepareRequest): Promise<Journal> {
+  return openJournal({ id, side: 'target', job: job.name, host: source, identity: job });
 }
 
 async function prepareHost(

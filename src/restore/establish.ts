@@ -44,6 +44,9 @@ export async function establish(wish: EstablishWish, undo: UndoStack): Promise<E
   return establishL2({ name, bridge: wish.bridge, state: wish.network }, undo);
 }
 
+/** What names a job's place on a host. */
+type Place = Pick<StoredJob, 'name' | 'kind' | 'ip' | 'loopback' | 'cgroup' | 'device'>;
+
 /** Takes an l3 job's addresses off this host, because they answer elsewhere now. */
 export async function withdrawAddresses(job: StoredJob): Promise<void> {
   if (job.kind === 'l2') return;
@@ -56,7 +59,7 @@ export async function withdrawAddresses(job: StoredJob): Promise<void> {
 }
 
 /** Takes a job's place on this host away; its tasks are gone already. */
-export async function dismantle(job: StoredJob): Promise<void> {
+export async function dismantlePlace(job: Place): Promise<void> {
   if (job.kind === 'l2') await dismantleL2(job);
   else {
     const { loopback } = job;

@@ -1,0 +1,46 @@
+import { join } from 'node:path';
+import { removeImagesDirectory } from '../criu/images.ts';
+import { findCgroupRoot, killCgroup } from '../host/cgroup.ts';
+import { removeTree } from '../host/files.ts';
+import { isLocked, lockJob } from '../job/lock.ts';
+import { cgroupParentName, paths } from '../job/paths.ts';
+import { parseInterfaceAddress } from '../network/address.ts';
+import { presentAddresses } from '../network/l3/identity.ts';
+import { removeLock } from '../network/switchover/lock.ts';
+import { dismantlePlace } from '../restore/establish.ts';
+import { type JournalEntry, readJournals, removeJournal } from './journal.ts';
+
+/**
+ * Takes away what agents left on this host that died before the commit of their move: nothing of it
+ * has run, and the source runs on. An agent that lives holds the lock of its job. Resolves to the
+ * moves that were undone.
+ */
+export async function sweepDeadAgents(): Promise<JournalEntry[]> {
+  const swept: JournalEntry[] = [];
+  for (const entry of await readJournals()) {
+    if (entry.side !== 'target' || entry.state !== 'prepared') continue;
+    if (await isLocked(entry.job)) continue;
+    const unlock = await lockJob(entry.job);
+    try {
+      await sweep(entry);
+      swept.push(entry);
+    } finally {
+      await unlock();
+    }
+  }
+  return swept;
+}
+
+async function sweep({ id, job: name, identity }: JournalEntry): Promise<void> {
+  const work = join(paths.moves, `${id}.in`);
+  if (identity !== undefined) {
+    const cgroup = join(await findCgroupRoot(), cgroupParentName, name);
+    await killCgroup(cgroup);
+    const [present] = await presentAddresses(identity.ip.map(parseInterfaceAddress));
+    await dismantlePlace({ ...identity, cgroup, device: present?.device ?? 'lo' });
+  }
+  await removeLock({ id });
+  await removeImagesDirectory(join(work, 'images'));
+  await removeTree(work);
+  await removeJournal(id, 'target');
+}
