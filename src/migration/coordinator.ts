@@ -8,6 +8,7 @@ import { nowMs } from '../host/clock.ts';
 import { lockJob } from '../job/lock.ts';
 import type { JobRecord } from '../job/record.ts';
 import { findJob } from '../job/registry.ts';
+import { readNeighbours } from '../network/neighbours.ts';
 import type { MoveEvent, MoveMode, MoveResult } from './events.ts';
 import { identityOf } from './identity.ts';
 import { type Journal, openJournal, removeJournal } from './journal.ts';
@@ -114,6 +115,7 @@ async function prepare(
       id,
       source: hostname(),
       job: identityOf(job),
+      neighbours: await readNeighbours(job.device, job.netns),
       ...(network === undefined ? {} : { network }),
     }),
   ]);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { MigrateError } from '../base/errors.ts';
 import { jobSpecSchema } from '../job/record.ts';
+import { neighboursSchema } from '../network/neighbours.ts';
 
 /** What the source asks of the target's agent, and in which order: the calls of one move. */
 export const calls = {
@@ -52,6 +53,7 @@ export const prepareRequest = z.strictObject({
   job: jobIdentity,
   /** l2: the NetworkState, checked by its own schema. */
   network: z.unknown().optional(),
+  neighbours: neighboursSchema,
 });
 export type PrepareRequest = z.infer<typeof prepareRequest>;
 

@@ -10,6 +10,7 @@ import { paths } from '../job/paths.ts';
 import { saveJob } from '../job/registry.ts';
 import { diffNetwork } from '../network/l2/diff.ts';
 import { type NetworkState, parseNetworkState } from '../network/l2/state.ts';
+import { addNeighbours } from '../network/neighbours.ts';
 import { establish } from '../restore/establish.ts';
 import type { Established } from '../restore/established.ts';
 import { ensureLog, placeFiles } from '../restore/files.ts';
@@ -131,7 +132,9 @@ async function prepareHost(
   await makeImagesDirectory(join(work, 'images'), undo);
   await installJobInit(job.rootfs ?? '');
   const network = request.network === undefined ? undefined : parseNetworkState(request.network);
-  return establish({ ...job, network, mutedBy: id }, undo);
+  const place = await establish({ ...job, network, mutedBy: id }, undo);
+  await addNeighbours(request.neighbours, place.device, place.netns);
+  return place;
 }
 
 async function rehearse(
