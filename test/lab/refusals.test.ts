@@ -96,7 +96,7 @@ describe('a move that is refused or cut off', () => {
     await world.move('job', 'b', 'a');
   });
 
-  test('an agent that is killed while the job arrives: 15, and it runs on the source', async () => {
+  test('an agent that is killed while the job arrives: 15, and recover tidies up there', async () => {
     const receiving = 'ls /run/migrate/moves/*.in/images/pages-*.img >/dev/null 2>&1';
     const agent = 'pgrep -f "^([^ ]*/)?node .*/[.]cache/migrate/"';
     const killer = world.start(
@@ -106,6 +106,10 @@ describe('a move that is refused or cut off', () => {
     expect(await killer.line()).toBe('ready');
     await refused({ exit: 15, says: /^migrate: / });
     expect(await killer.end()).toMatchObject({ code: 0 });
+    await world.ask('b', 'migrate recover');
+    expect(await world.ask('b', 'ip -o addr show dev eth0')).not.toContain(ADDRESS);
+    expect(await world.ask('b', 'nft list ruleset')).toBe('');
+    await world.move('job', 'a', 'b');
   });
 });
 
