@@ -6,6 +6,7 @@ import {
   keepSection,
   type Manifest,
   readBundle,
+  type TarSectionSink,
   unpackDocument,
 } from '../bundle/index.ts';
 import { type NetworkState, parseNetworkState } from '../network/l2/state.ts';
@@ -27,8 +28,8 @@ export async function receiveBundle(
   work: string,
   expectedId?: string,
 ): Promise<ReceivedBundle> {
-  const images = await extractTarTo(join(work, 'images'));
-  const files = await extractTarTo(join(work, 'files'));
+  // Opened when their section comes: a sink that never gets one would keep its directory open.
+  let files: TarSectionSink | undefined;
   const network = keepSection(networkBytesMax);
   let hasNetwork = false;
   const { manifest } = await readBundle(source, {
@@ -36,16 +37,19 @@ export async function receiveBundle(
       if (expectedId === undefined || id === expectedId) return;
       throw new MigrateError('BUNDLE_UNSAFE', 'this is the bundle of another move');
     },
-    onSection({ name }) {
-      if (name === 'images') return images;
-      if (name === 'files') return files;
+    async onSection({ name }) {
+      if (name === 'images') return extractTarTo(join(work, 'images'));
+      if (name === 'files') {
+        files = await extractTarTo(join(work, 'files'));
+        return files;
+      }
       hasNetwork = true;
       return network;
     },
   }).catch((error: unknown) => {
     throw asMigrateError(error, 'TRANSFER_FAILED');
   });
-  assertFilesMatch(manifest, files.files);
+  assertFilesMatch(manifest, files?.files ?? []);
   return {
     manifest,
     network: hasNetwork ? parseNetworkState(unpackDocument(network.bytes())) : undefined,
