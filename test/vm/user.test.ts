@@ -81,8 +81,8 @@ describe('a job of an ordinary user', () => {
     const journal = await readFile(join(world.shared, 'alice/journal'), 'utf8');
     expect(journal.trimEnd().split('\n')).toEqual(lines);
     const [count, digest] = steps.at(-1) ?? [];
-    expect(await world.ask('a', 'cat /home/alice/result')).toBe(`${count} ${digest}`);
-    expect(await world.ask('a', 'stat -c %U /home/alice/result')).toBe('alice');
+    expect(await world.ask('a', 'cat ~alice/result')).toBe(`${count} ${digest}`);
+    expect(await world.ask('a', 'stat -c %U ~alice/result')).toBe('alice');
   });
 });
 
