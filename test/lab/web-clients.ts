@@ -21,10 +21,16 @@ export interface Load {
   readonly seconds: number;
 }
 
+/** wrk hears an interrupt once it has made its connections: SIGINT is bit 1 of what it catches. */
+const UNTIL_IT_LISTENS = `
+  until [ $((0x$(awk '/SigCgt/ { print $2 }' /proc/$wrk/status) & 2)) -ne 0 ]; do sleep 0.1; done
+`;
+
 /** wrk with keep-alive, from a host; it prints what it saw when it is interrupted. */
 export function startWrk(world: World, host: string, url: string, load: Load): Running {
   const wrk = `wrk --latency -t1 ${load.options} -d${load.seconds} ${url}`;
-  return world.start(host, `${wrk} & wrk=$!; read -r _; kill -INT $wrk; wait $wrk`);
+  const end = 'read -r _; kill -INT $wrk; wait $wrk';
+  return world.start(host, `${wrk} & wrk=$!; ${UNTIL_IT_LISTENS} ${end}`);
 }
 
 /** Ends a wrk: how many requests it made, and its lines on what failed. */

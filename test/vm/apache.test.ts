@@ -14,27 +14,34 @@ const JOBS = ['one', 'two', 'three', 'four'].map((name, index) => ({
 type Job = (typeof JOBS)[number];
 
 const DOWNLOAD_BYTES = 20 * 1024 * 1024;
-const PIECE_BYTES = 64 * 1024;
 
-/** Two connections with a pause for thought; an emulated server that is busy waits long. */
+const SLOW_DOWNLOAD = 'python3 /shared/workloads/slow-download.py';
+
+/** Two connections with a pause for thought: four servers share one emulated processor. */
 const LOAD = { options: '-c2 --timeout 120 -s /shared/pace.lua', seconds: 3_600 } as const;
 const PACE = 'function delay() return 250 end\n';
 
 /**
- * Debian's KeepAliveTimeout. A server that stood still for as long finds its idle connections too
- * old when it runs again and closes them, requests under way or not: that is its own clock.
+ * Debian's KeepAliveTimeout is 5 s. A server that stood still for as long finds idle connections
+ * too old when it runs again and closes them, requests under way or not: that is its own clock. It
+ * counts from before the freeze, and until what was held has come.
  */
-const KEEP_ALIVE_MS = 5_000;
-/** Emulated guests on a machine with other work stand still for that long; it is tried again. */
+const FROZEN_MAX_MS = 4_500;
+/** Emulated guests on a machine with other work stand still for longer; it is tried again. */
 const ROUNDS_MAX = 3;
+
+/**
+ * As most distributions have it. With `always`, CRIU's restore makes 2 MiB of the first page of a
+ * thread's stack: a moved server is three times as large, and under emulation stands still for long.
+ */
+const FEWER_HUGE_PAGES = 'echo madvise >/sys/kernel/mm/transparent_hugepage/enabled';
+/** What Apache has written and not sent would be megabytes more to move; it waits in Apache. */
+const SHORT_QUEUES = 'sysctl -qw net.ipv4.tcp_notsent_lowat=65536';
 
 describe('Apache as Debian delivers it', () => {
   let world: World;
   let digest = '';
-  const wrks = new Map<string, Running>();
-  const startLoad = ({ name, v4 }: Job): void => {
-    wrks.set(name, startWrk(world, 'c', `http://${v4}/`, LOAD));
-  };
+  const startLoad = ({ v4 }: Job): Running => startWrk(world, 'c', `http://${v4}/page`, LOAD);
 
   beforeAll(async () => {
     world = await makeWorld(`va${process.pid}`, 'a', 'b', 'c', '--backend', 'vm');
@@ -42,7 +49,10 @@ describe('Apache as Debian delivers it', () => {
     digest = createHash('sha256').update(content).digest('hex');
     await writeFile(join(world.shared, 'download'), content);
     await writeFile(join(world.shared, 'pace.lua'), PACE);
-    for (const host of ['a', 'b']) await world.ask(host, 'cp /shared/download /var/www/html/');
+    for (const host of ['a', 'b']) {
+      const seed = 'cd /var/www/html && cp /shared/download . && echo page >page';
+      await world.ask(host, `${seed} && ${FEWER_HUGE_PAGES} && ${SHORT_QUEUES}`);
+    }
     const batch = JOBS.map(({ name, v4, v6, where }) => {
       const ip = [`${v4}/24`, `${v6}/64`];
       return JSON.stringify({ name, ...where, ip, command: ['apache2ctl', '-D', 'FOREGROUND'] });
@@ -61,10 +71,11 @@ describe('Apache as Debian delivers it', () => {
     const codes = await world.ask('c', urls.map((url) => `${get} ${url}`).join(' && '));
     expect(codes.split('\n')).toEqual(urls.map(() => '200'));
     const listeners = await world.ask('a', 'ss -Htln sport = :80');
-    for (const { v4, v6, where } of JOBS) {
-      if (where.kind === 'l3') expect(listeners).toContain(`${v4}:80`);
-      if (where.kind === 'l3') expect(listeners).toContain(`[${v6}]:80`);
+    for (const { v4, where } of JOBS) {
+      // One socket for both families, as `Listen 80` has it: it is seen at the IPv4 address.
+      if (where.kind === 'l3') expect(listeners).toContain(`${v4}]:80 `);
     }
+    expect(listeners).not.toMatch(/(0\.0\.0\.0|\*|\[::\]):80\s/);
   });
 
   test('is unmodified, and its workers are of another user', async () => {
@@ -76,9 +87,7 @@ describe('Apache as Debian delivers it', () => {
   });
 
   test('moves there and back under wrk: no failed request, no reset, no wrong byte', async () => {
-    for (const job of JOBS) startLoad(job);
     for (const job of JOBS) await untilUntroubled(job);
-    for (const [name, wrk] of wrks) expect((await endWrk(wrk)).failures, name).toEqual([]);
   });
 
   /** A round that lasted longer than the server's own deadline says nothing of the move. */
@@ -88,56 +97,36 @@ describe('Apache as Debian delivers it', () => {
       const frozenMs = Math.max(...moves.map((move) => move.frozenMs));
       if (failures.length === 0) return;
       const reason = `${job.name}: frozen for ${frozenMs} ms: ${failures.join('; ')}`;
-      expect(frozenMs, reason).toBeGreaterThan(KEEP_ALIVE_MS);
+      expect(frozenMs, reason).toBeGreaterThan(FROZEN_MAX_MS);
       process.stdout.write(`  again, Apache's KeepAliveTimeout has passed: ${reason}\n`);
     }
     expect.unreachable(`${job.name}: this machine is too busy for Apache's KeepAliveTimeout`);
   }
 
-  /** There and back, while all four are loaded. The load of the job ends, and begins anew. */
+  /** There and back, while all four are loaded. */
   async function round(job: Job): Promise<{ moves: WatchedMove[]; failures: string[] }> {
     const resets = await watchResets(world, 'c');
-    const download = world.start('c', slowDownload(job.v4));
+    const wrks = JOBS.map(startLoad);
+    const download = world.start('c', `exec ${SLOW_DOWNLOAD} ${job.v4} download`);
     expect(await download.line()).toBe('began');
     const moves = [await world.move(job.name, 'a', 'b'), await world.move(job.name, 'b', 'a')];
     const took = await download.end();
-    const [pieces, sum] = took.out.split(/\s+/);
-    expect(Number(pieces) * PIECE_BYTES, 'taken during the moves').toBeLessThan(DOWNLOAD_BYTES);
-    expect(sum, took.err).toBe(digest);
-    const wrk = wrks.get(job.name);
-    const { requests, failures } = wrk ? await endWrk(wrk) : { requests: 0, failures: ['no wrk'] };
-    startLoad(job);
+    const [slowly, whole, sum] = took.out.split(' ');
+    expect(Number(slowly), 'bytes taken during the moves').toBeLessThan(DOWNLOAD_BYTES);
+    expect({ whole, sum }, took.err).toEqual({ whole: `${DOWNLOAD_BYTES}`, sum: digest });
+    const loads = await Promise.all(wrks.map(endWrk));
+    const failures = loads.flatMap((load) => load.failures);
     const wire = await resets.end();
     expect(wire.code).toBe(0);
+    if (wire.out !== '') failures.push(...wire.out.split('\n'));
     tell(`Apache ${job.name} (${job.where.kind}) under wrk`, {
-      requests,
+      requests: loads.map(({ requests }) => requests).join(', '),
       'frozen (ms)': moves.map(({ frozenMs }) => frozenMs).join(' and '),
       'total (ms)': moves.map(({ totalMs }) => totalMs).join(' and '),
       'established connections': moves[0]?.sockets.established ?? 0,
-      'pieces of the download meanwhile': Number(pieces),
+      'bytes downloaded meanwhile': Number(slowly),
+      'bytes on the wire': moves.map(({ wireBytes }) => wireBytes).join(' and '),
     });
-    if (wire.out !== '') failures.push(...wire.out.split('\n'));
     return { moves, failures };
   }
 });
-
-/** Takes piece after piece of the download until the moves are over, then what is left of it. */
-function slowDownload(address: string): string {
-  return `
-    rm -f /tmp/over /tmp/pieces
-    curl -sS http://${address}/download | {
-      pieces=0
-      while [ ! -e /tmp/over ]; do
-        head -c ${PIECE_BYTES}
-        pieces=$((pieces + 1)) && [ $pieces != 1 ] || echo began >&3
-        sleep 0.4
-      done
-      echo $pieces >/tmp/pieces
-      cat
-    } 3>&1 >/tmp/download &
-    read -r _
-    touch /tmp/over
-    wait
-    cat /tmp/pieces
-    sha256sum </tmp/download`;
-}
