@@ -5,7 +5,7 @@ export function qemuWords(guest: Guest): string[] {
   return [
     'qemu-system-x86_64',
     ...machineWords(guest.ground.accel),
-    ...['-m', `${guest.memoryMiB}`, '-smp', '1', '-name', guest.name],
+    ...['-m', `${guest.memoryMiB}`, '-smp', '2', '-name', guest.name],
     ...bootWords(guest.ground, ['root=/dev/vda'], guest.consoleLog),
     ...['-daemonize', '-pidfile', guest.pidFile],
     // What the guest has synced survives the end of qemu; what it has not may be lost.
