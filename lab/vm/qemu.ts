@@ -53,10 +53,12 @@ const PROBE_MEMORY_MIB = 256;
 const KERNEL_WORDS = [
   ...['console=ttyS0', 'quiet', 'panic=-1', 'mitigations=off', 'random.trust_cpu=on'],
   ...['net.ifnames=0', 'cgroup_no_v1=all', 'audit=0', 'apparmor=0', 'no_timer_check'],
+  ...['init_on_alloc=0', 'kfence.sample_interval=0', 'randomize_kstack_offset=off'],
+  ...['hardened_usercopy=off', 'nokaslr'],
 ];
 
 function machineWords(accel: GuestGround['accel']): string[] {
-  const cpu = accel === 'kvm' ? 'host' : 'max';
+  const cpu = accel === 'kvm' ? 'host' : 'max,la57=off,smap=off,smep=off,umip=off,pku=off';
   return ['-machine', `q35,accel=${accel}`, '-cpu', cpu, '-nodefaults', '-no-user-config'];
 }
 

@@ -12,7 +12,13 @@ import { failureLogOf, paths } from '../job/paths.ts';
 import type { StoredJob } from '../job/record.ts';
 import { armHold, prepareHold, startHold } from '../network/switchover/hold.ts';
 import { addLock, armLock } from '../network/switchover/lock.ts';
-import { removeSourceLock, reopen, type SourceLock } from './source-lock.ts';
+import {
+  armRelease,
+  type ReleaseTools,
+  removeSourceLock,
+  reopen,
+  type SourceLock,
+} from './source-lock.ts';
 
 /** Tasks stop within a millisecond or two; one that sleeps in the kernel may take its time. */
 const freezeTimeoutMs = 5_000;
@@ -27,7 +33,7 @@ export interface ReadyDump {
   readonly lock: SourceLock | undefined;
   /** Tools of the frozen window, started before it. */
   readonly armed:
-    | { readonly hold: ArmedTool; readonly lock: ArmedTool; readonly release: ArmedTool }
+    | { readonly hold: ArmedTool; readonly lock: ArmedTool; readonly release: ReleaseTools }
     | undefined;
 }
 
@@ -50,7 +56,7 @@ export async function prepareDump(wish: DumpWish, undo: UndoStack): Promise<Read
     undo.push('lock', () => removeSourceLock(lock));
     await prepareHold(lock.hold);
   }
-  const armed = lock === undefined ? undefined : armTools(lock, undo);
+  const armed = lock === undefined ? undefined : armTools(lock, job, undo);
   const criu = await startDump({
     pid: job.initPid,
     images,
@@ -67,14 +73,17 @@ export async function prepareDump(wish: DumpWish, undo: UndoStack): Promise<Read
   return ready;
 }
 
-function armTools(lock: SourceLock, undo: UndoStack): NonNullable<ReadyDump['armed']> {
-  const armed = {
-    hold: armHold(lock.hold),
-    lock: armLock(lock.lock.netns),
-    release: armHold(lock.hold),
-  };
+function armTools(
+  lock: SourceLock,
+  job: StoredJob,
+  undo: UndoStack,
+): NonNullable<ReadyDump['armed']> {
+  const release = armRelease(lock, job);
+  const armed = { hold: armHold(lock.hold), lock: armLock(lock.lock.netns), release };
+  const { hold, moveMac } = release;
   undo.push('armed tools', () => {
-    for (const tool of Object.values(armed)) tool.cancel();
+    const others = moveMac === undefined ? [] : [moveMac.address, moveMac.bridge];
+    for (const tool of [armed.hold, armed.lock, hold, ...others]) tool.cancel();
   });
   return armed;
 }

@@ -1,8 +1,7 @@
-import type { ArmedTool } from '../host/arm.ts';
-import { run } from '../host/run.ts';
+import { type ArmedTool, armTool } from '../host/arm.ts';
 import type { StoredJob } from '../job/record.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
-import { type HoldSpec, releaseHold, removeHold } from '../network/switchover/hold.ts';
+import { armHold, type HoldSpec, releaseHold, removeHold } from '../network/switchover/hold.ts';
 import { type LockSpec, removeLock } from '../network/switchover/lock.ts';
 
 /** How the target can be reached on the job's network, to send held packets on to it. */
@@ -66,7 +65,7 @@ export async function removeSourceLock({ hold, lock }: SourceLock): Promise<void
 export async function sendHeldAway(
   { hold, mac }: SourceLock,
   job: StoredJob,
-  armed?: ArmedTool,
+  armed?: ReleaseTools,
 ): Promise<void> {
   if (job.netns !== undefined && job.hostEnd !== undefined && mac !== undefined) {
     const lines = [
@@ -74,13 +73,36 @@ export async function sendHeldAway(
       `neigh replace ${relayNeighbour.v4} lladdr ${mac} dev ${hold.device}`,
       `neigh replace ${relayNeighbour.v6} lladdr ${mac} dev ${hold.device}`,
     ];
-    const input = `${lines.join('\n')}\n`;
+    const { address, bridge } = armed?.moveMac ?? armMoveMac(job.netns);
     await Promise.all([
-      run('nsenter', [`--net=${job.netns}`, 'ip', '-batch', '-'], { input }),
-      run('bridge', ['fdb', 'del', mac, 'dev', job.hostEnd, 'master'], { okCodes: [0, 1, 2, 255] }),
+      address.fire(`${lines.join('\n')}\n`),
+      bridge.fire(`fdb del ${mac} dev ${job.hostEnd} master\n`),
     ]);
   }
-  await releaseHold(hold, armed);
+  await releaseHold(hold, armed?.hold);
+}
+
+/** Tools of `sendHeldAway`, started ahead: what is held waits for them. */
+export interface ReleaseTools {
+  readonly hold: ArmedTool;
+  /** l2: give the old device another MAC, and forget on the bridge where the old one was. */
+  readonly moveMac?: { readonly address: ArmedTool; readonly bridge: ArmedTool };
+}
+
+export function armRelease({ hold, mac }: SourceLock, job: StoredJob): ReleaseTools {
+  const { netns } = job;
+  const armed = { hold: armHold(hold) };
+  return netns === undefined || mac === undefined
+    ? armed
+    : { ...armed, moveMac: armMoveMac(netns) };
+}
+
+function armMoveMac(netns: string): NonNullable<ReleaseTools['moveMac']> {
+  return {
+    address: armTool('nsenter', [`--net=${netns}`, 'ip', '-batch', '-']),
+    // The bridge may have learned the MAC on another port already.
+    bridge: armTool('bridge', ['-batch', '-'], { okCodes: [0, 1, 2, 255] }),
+  };
 }
 
 /** Another locally administered address: the job's with its last bit turned. */

@@ -14,7 +14,11 @@ export interface ArmedTool {
  * Starts a tool that reads commands from standard input (`ip -batch -`, `tc -batch -`, `nft -f -`)
  * ahead of the moment that needs it. If we die it reads an end of file and does nothing.
  */
-export function armTool(program: string, args: readonly string[]): ArmedTool {
+export function armTool(
+  program: string,
+  args: readonly string[],
+  options: { readonly okCodes?: readonly number[] } = {},
+): ArmedTool {
   const child = execa(program, args, {
     reject: false,
     detached: true,
@@ -30,7 +34,7 @@ export function armTool(program: string, args: readonly string[]): ArmedTool {
       child.stdin.end(input);
       const timer = setTimeout(() => child.kill('SIGKILL'), limits.toolTimeoutMs);
       try {
-        return resultOf(await child, program, args, {});
+        return resultOf(await child, program, args, options);
       } finally {
         clearTimeout(timer);
       }

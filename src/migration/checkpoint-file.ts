@@ -27,7 +27,7 @@ import { dismantlePlace } from '../restore/establish.ts';
 import { migrateVersion, recoveryOf } from './program.ts';
 import { explainFailure } from './roll-back.ts';
 import { packNetwork } from './send-job.ts';
-import { captureOf } from './source-network.ts';
+import { openSourceNetwork } from './source-network.ts';
 
 export interface CheckpointResult {
   readonly bytes: number;
@@ -70,9 +70,11 @@ async function checkpoint(
   const [survey, criu] = await Promise.all([surveyJob(job), checkCriu()]);
   const lock = sourceLockOf(job, id, job.device, {});
   const ready = await prepareDump({ id, job, lock, recover: recoveryOf(job.name) }, undo);
+  const source = await openSourceNetwork(job, undo);
+  source.arm();
   const frozenAt = await freeze(ready);
   await shut(ready);
-  const [, network] = await Promise.all([dump(ready), captureOf(job)]);
+  const [, network] = await Promise.all([dump(ready), source.read()]);
   let frozenMs = 0;
   if (leaveRunning) {
     await revive(ready);

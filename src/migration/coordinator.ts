@@ -19,7 +19,7 @@ import { recoveryOf } from './program.ts';
 import { refuseCutOff } from './recover.ts';
 import { explainFailure } from './roll-back.ts';
 import { rehearse, type SentJob, sendJob } from './send-job.ts';
-import { captureOf, macOf } from './source-network.ts';
+import { macOf, openSourceNetwork, type SourceNetwork } from './source-network.ts';
 import { connectTarget, type Target } from './target-link.ts';
 
 export interface MoveOptions {
@@ -74,14 +74,14 @@ async function move(context: Move): Promise<MoveResult> {
     journal = await openJournal({ id, side: 'source', job: job.name, host });
     undo.push('journal', () => removeJournal(id, 'source'));
     await journal.write('prepared');
-    const ready = await phases.run('prepare', () => prepare(context, link, plan));
+    const { ready, network } = await phases.run('prepare', () => prepare(context, link, plan));
 
     const frozenAt = await phases.run('freeze', () => freeze(ready));
     await phases.run('lock', () => shut(ready));
-    const network = captureOf(job);
-    network.catch(() => undefined);
+    const state = network.read();
+    state.catch(() => undefined);
     await phases.run('dump', () => dump(ready));
-    const sent = await sendJob({ id, ready, plan, link, phases, network });
+    const sent = await sendJob({ id, ready, plan, link, phases, network: state });
 
     await phases.run('commit', async () => {
       phases.check();
@@ -105,10 +105,11 @@ async function prepare(
   { job, id, undo, phases }: Move,
   link: Target,
   plan: AgreedPlan,
-): Promise<ReadyDump> {
+): Promise<{ ready: ReadyDump; network: SourceNetwork }> {
   undo.push('target', () => link.abort(id));
-  const network = await captureOf(job);
-  const lock = sourceLockOf(job, id, job.device, plan.answer, macOf(network, job.device));
+  const network = await openSourceNetwork(job, undo);
+  const state = await network.read();
+  const lock = sourceLockOf(job, id, job.device, plan.answer, macOf(state, job.device));
   const [ready] = await Promise.all([
     prepareDump({ id, job, lock, recover: recoveryOf(job.name) }, undo),
     link.prepare({
@@ -116,11 +117,12 @@ async function prepare(
       source: hostname(),
       job: identityOf(job),
       neighbours: await readNeighbours(job.device, job.netns),
-      ...(network === undefined ? {} : { network }),
+      ...(state === undefined ? {} : { network: state }),
     }),
   ]);
-  await rehearse({ id, ready, plan, link, phases, network: Promise.resolve(network) });
-  return ready;
+  network.arm();
+  await rehearse({ id, ready, plan, link, phases, network: Promise.resolve(state) });
+  return { ready, network };
 }
 
 function resultOf(

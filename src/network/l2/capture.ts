@@ -1,4 +1,5 @@
 import { asMigrateError, MigrateError } from '../../base/errors.ts';
+import { type ArmedTool, armTool } from '../../host/arm.ts';
 import { run } from '../../host/run.ts';
 import { readAddresses } from './addresses.ts';
 import { freshSysctls } from './fresh-sysctls.ts';
@@ -35,6 +36,7 @@ const ipScript = (family: 4 | 6) =>
  */
 const objectsScript = `set -e\n${ipScript(4)}${ipScript(6)}TZ=UTC nft list ruleset\n`;
 const legacyTables = ['/proc/self/net/ip_tables_names', '/proc/self/net/ip6_tables_names'];
+const sysctlScript = `exec grep -rs '' /proc/sys/net ${legacyTables.join(' ')}\n`;
 
 /**
  * Reads the network identity of a namespace: objects and sysctls at once, entered with nsenter(1),
@@ -46,13 +48,61 @@ export async function captureNetwork(
   netns: Netns,
   options: CaptureOptions = {},
 ): Promise<NetworkState> {
-  const [objectsText, sysctlText, fresh, nftVersion] = await Promise.all([
-    read(netns, ['sh', '-c', objectsScript], [0]),
-    // grep says 2 when some file, such as an unset stable_secret, could not be read.
-    read(netns, ['grep', '-rs', '', '/proc/sys/net', ...legacyTables], [0, 2]),
-    freshSysctls(),
-    versionOfNft(),
-  ]);
+  return createCapture(netns, options).read();
+}
+
+/** Reads the same namespace more than once: ahead while a job runs, then in its frozen window. */
+export interface NetworkCapture {
+  /** As `captureNetwork`; a namespace that reads as it did before is not parsed again. */
+  read(): Promise<NetworkState>;
+  /** Starts the programs of the next reading, which wait: it then costs no start. */
+  arm(): void;
+  /** Ends what was armed and not used. */
+  cancel(): void;
+}
+
+export function createCapture(netns: Netns, options: CaptureOptions = {}): NetworkCapture {
+  let armed: readonly ArmedTool[] = [];
+  let known: { readonly text: string; readonly state: NetworkState } | undefined;
+  const capture = {
+    arm() {
+      // The shell reads what to do from its input; grep says 2 when a file cannot be read.
+      armed = [armShell(netns, [0]), armShell(netns, [0, 2])];
+    },
+    cancel() {
+      for (const tool of armed) tool.cancel();
+    },
+    async read() {
+      if (armed.length === 0) capture.arm();
+      const [objects, sysctls] = armed;
+      armed = [];
+      const [objectsText = '', sysctlText = '', fresh, nftVersion] = await Promise.all([
+        objects?.fire(objectsScript).then(({ stdout }) => stdout, unreadable),
+        sysctls?.fire(sysctlScript).then(({ stdout }) => stdout, unreadable),
+        freshSysctls(),
+        versionOfNft(),
+      ]);
+      const text = `${objectsText}\n${sysctlText}`;
+      if (known?.text === text) return known.state;
+      const state = await parse({ objectsText, sysctlText, fresh, nftVersion }, options);
+      known = { text, state };
+      return state;
+    },
+  };
+  return capture;
+}
+
+interface Texts {
+  readonly objectsText: string;
+  readonly sysctlText: string;
+  readonly fresh: Awaited<ReturnType<typeof freshSysctls>>;
+  readonly nftVersion: string;
+}
+
+async function parse(
+  { objectsText, sysctlText, fresh, nftVersion }: Texts,
+  options: CaptureOptions,
+): Promise<NetworkState> {
   try {
     const { four, six, nftText } = splitObjects(objectsText);
     const links = readLinks(four[0], options.ignoreLinks ?? []);
@@ -131,14 +181,8 @@ function splitObjects(text: string) {
   };
 }
 
-async function read(
-  netns: Netns,
-  command: readonly string[],
-  okCodes: readonly number[],
-): Promise<string> {
-  const args = [`--net=${netns.path}`, ...command];
-  const { stdout } = await run('nsenter', args, { okCodes }).catch(unreadable);
-  return stdout;
+function armShell(netns: Netns, okCodes: readonly number[]): ArmedTool {
+  return armTool('nsenter', [`--net=${netns.path}`, 'sh'], { okCodes });
 }
 
 async function readSysctls(
