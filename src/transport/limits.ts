@@ -22,21 +22,14 @@ export const transportLimits = {
   chunkViewBytesMin: 16 * 1024,
   /** Credit goes back in steps of this size: small against the window, large against a frame. */
   creditStepBytes: 256 * 1024,
-  /** Arrival is reported this often, and what the pacer steers by: on a slow link by time ... */
-  seenEveryMs: 10,
-  /** ... in steps no smaller than this, ... */
+  /** Arrival is reported in steps of this size; it is what the pacer steers by. */
   seenStepBytes: 64 * 1024,
-  /** ... and on a fast one by size: a report costs both sides as much as 64 KiB of payload. */
-  seenStepBytesMax: 256 * 1024,
   /** The pacer's floor: two chunks, so that one is on the wire while the next is prepared. */
   inFlightBytesMin: 512 * 1024,
   /** The pacer's ceiling: twice the SSH channel's window, which bounds the link before we do. */
   inFlightBytesMax: 4 * 1024 * 1024,
-  /**
-   * Queueing that the pacer allows on a link without latency: what a call has to wait behind. Less
-   * than a scheduler's delays on a busy host would throttle a link that is not full.
-   */
-  queueDelayMs: 5,
+  /** Queueing that the pacer allows on a link without latency: what a call has to wait behind. */
+  queueDelayMs: 1,
   /** The shortest delay seen is forgotten after this long, because routes change. */
   shortestDelayKeptMs: 10_000,
   /** Bytes that wait in our writable; past it the peer does not read and is given up. */

@@ -107,7 +107,6 @@ function createSources(context: StreamsContext) {
   let lastId = 0;
   let arrivedBytes = 0;
   let reportedBytes = 0;
-  let reportedAt = 0;
 
   function start(message: MessageOf<'open'>): void {
     if (message.s !== lastId + 1 || open.size >= transportLimits.streamsOpenMax) {
@@ -140,13 +139,8 @@ function createSources(context: StreamsContext) {
   /** Counts what nobody reads any more as well: it is the link that is paced. */
   function count(bytes: number): void {
     arrivedBytes += bytes;
-    const fresh = arrivedBytes - reportedBytes;
-    if (fresh < transportLimits.seenStepBytes) return;
-    const at = performance.now();
-    const isSoon = at - reportedAt < transportLimits.seenEveryMs;
-    if (isSoon && fresh < transportLimits.seenStepBytesMax) return;
+    if (arrivedBytes - reportedBytes < transportLimits.seenStepBytes) return;
     reportedBytes = arrivedBytes;
-    reportedAt = at;
     context.send({ t: 'seen', b: arrivedBytes });
   }
 

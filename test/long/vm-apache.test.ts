@@ -17,9 +17,15 @@ const DOWNLOAD_BYTES = 20 * 1024 * 1024;
 
 const SLOW_DOWNLOAD = 'python3 /shared/workloads/slow-download.py';
 
-/** Two connections with a pause for thought: four servers share one emulated processor. */
-const LOAD = { options: '-c2 --timeout 120 -s /shared/pace.lua', seconds: 3_600 } as const;
-const PACE = 'function delay() return 250 end\n';
+/**
+ * Two connections that think between requests, more shortly at the server that moves: four servers
+ * share emulated processors.
+ */
+const PACES = { brisk: 200, calm: 1_000 } as const;
+const loadAt = (pace: keyof typeof PACES) => ({
+  options: `-c2 --timeout 120 -s /shared/${pace}.lua`,
+  seconds: 3_600,
+});
 
 /**
  * Debian's KeepAliveTimeout is 5 s. A server that stood still for as long finds idle connections
@@ -32,7 +38,7 @@ const ROUNDS_MAX = 3;
 
 /**
  * As most distributions have it. With `always`, CRIU's restore makes 2 MiB of the first page of a
- * thread's stack: a moved server is three times as large, and under emulation stands still for long.
+ * thread's stack: a moved server is three times as large, and stands still for longer.
  */
 const FEWER_HUGE_PAGES = 'echo madvise >/sys/kernel/mm/transparent_hugepage/enabled';
 /** What Apache has written and not sent would be megabytes more to move; it waits in Apache. */
@@ -41,14 +47,17 @@ const SHORT_QUEUES = 'sysctl -qw net.ipv4.tcp_notsent_lowat=65536';
 describe('Apache as Debian delivers it', () => {
   let world: World;
   let digest = '';
-  const startLoad = ({ v4 }: Job): Running => startWrk(world, 'c', `http://${v4}/page`, LOAD);
+  const startLoad = ({ v4 }: Job, pace: keyof typeof PACES): Running =>
+    startWrk(world, 'c', `http://${v4}/page`, loadAt(pace));
 
   beforeAll(async () => {
     world = await makeWorld(`va${process.pid}`, 'a', 'b', 'c', '--backend', 'vm');
     const content = randomBytes(DOWNLOAD_BYTES);
     digest = createHash('sha256').update(content).digest('hex');
     await writeFile(join(world.shared, 'download'), content);
-    await writeFile(join(world.shared, 'pace.lua'), PACE);
+    for (const [pace, ms] of Object.entries(PACES)) {
+      await writeFile(join(world.shared, `${pace}.lua`), `function delay() return ${ms} end\n`);
+    }
     for (const host of ['a', 'b']) {
       const seed = 'cd /var/www/html && cp /shared/download . && echo page >page';
       await world.ask(host, `${seed} && ${FEWER_HUGE_PAGES} && ${SHORT_QUEUES}`);
@@ -106,7 +115,7 @@ describe('Apache as Debian delivers it', () => {
   /** There and back, while all four are loaded. */
   async function round(job: Job): Promise<{ moves: WatchedMove[]; failures: string[] }> {
     const resets = await watchResets(world, 'c');
-    const wrks = JOBS.map(startLoad);
+    const wrks = JOBS.map((other) => startLoad(other, other === job ? 'brisk' : 'calm'));
     const download = world.start('c', `exec ${SLOW_DOWNLOAD} ${job.v4} download`);
     expect(await download.line()).toBe('began');
     const moves = [await world.move(job.name, 'a', 'b'), await world.move(job.name, 'b', 'a')];
