@@ -17,7 +17,7 @@ import { waitUntil } from '../wait.ts';
 import { ensureGuestGround } from './ground.ts';
 import { findAccelerator } from './probe.ts';
 import { qemuWords } from './qemu.ts';
-import { startMaster } from './session.ts';
+import { setClock, startMaster } from './session.ts';
 
 /** Hosts that are QEMU guests running Debian's kernel, in software where KVM does not work. */
 export const vmBackend: Backend = {
@@ -35,7 +35,9 @@ export const vmBackend: Backend = {
       const qemu = await startQemu(lab, host);
       await started(lab, host, qemu);
       await answersSsh(lab, host);
-      await startMaster(lab, host, await inHostCgroup(lab, host));
+      const wrap = await inHostCgroup(lab, host);
+      await startMaster(lab, host, wrap);
+      await setClock(lab, host, wrap);
       return qemu;
     } catch (error) {
       await powerOff(lab, host);

@@ -1,7 +1,7 @@
 import { execa } from 'execa';
 import { LabError } from '../errors.ts';
 import type { Host, Lab } from '../model.ts';
-import { sshTo } from '../ssh.ts';
+import { enterBySsh, sshTo } from '../ssh.ts';
 
 /**
  * Opens the connection that all later commands in a guest share: its key exchange is what costs
@@ -13,6 +13,19 @@ export async function startMaster(lab: Lab, host: Host, wrap: readonly string[])
   const options = { reject: false, stdio: 'ignore', timeout: MASTER_TIMEOUT_MS } as const;
   const result = await execa(program, args, options);
   if (result.failed) throw new LabError(`${host.name} does not keep a connection open`);
+}
+
+/**
+ * Sets a guest's clock to the machine's: its own has started from a real-time clock that counts
+ * seconds, and a server that moves would find its timers a second older.
+ */
+export async function setClock(lab: Lab, host: Host, wrap: readonly string[]): Promise<void> {
+  const set = ['sh', '-c', 'echo; read -r now && exec date -s "@$now" >/dev/null'];
+  const [program = '', ...args] = [...wrap, ...enterBySsh(lab, host, set, false)];
+  const child = execa(program, args, { reject: false, timeout: MASTER_TIMEOUT_MS });
+  // Now that the shell over there waits, little can come between.
+  for await (const _ of child.iterable()) child.stdin.end(`${Date.now() / 1_000}\n`);
+  if ((await child).failed) throw new LabError(`the clock of ${host.name} cannot be set`);
 }
 
 const MASTER = ['-f', '-N', '-o', 'ControlMaster=yes', '-o', 'ControlPersist=no'];

@@ -8,6 +8,7 @@ import {
   bundleStream,
   type calls,
   inquiry,
+  liveNote,
   moveRequest,
   parseMessage,
   planRequest,
@@ -61,7 +62,7 @@ function handlersFor(peer: Peer, slot: MoveSlot): PeerHandlers {
       await move.prepare();
       return { host: hostname() };
     },
-    commit: async (params) => current(params).commit(),
+    commit: async (params) => current(params).commit(() => peer.notify(liveNote)),
     finish: async (params) => current(params).finish(),
     abort: async (params) => current(params).abort(),
     inquire: async (params) => inquire(parseMessage(inquiry, params, 'inquire')),

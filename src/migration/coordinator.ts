@@ -12,7 +12,7 @@ import { readNeighbours } from '../network/neighbours.ts';
 import type { MoveEvent, MoveMode, MoveResult } from './events.ts';
 import { identityOf } from './identity.ts';
 import { type Journal, openJournal, removeJournal } from './journal.ts';
-import { leaveSource } from './leave-source.ts';
+import { leaveSource, releaseOf } from './leave-source.ts';
 import { createPhases, type Phases } from './phases.ts';
 import { type AgreedPlan, planMove } from './plan.ts';
 import { recoveryOf } from './program.ts';
@@ -89,9 +89,10 @@ async function move(context: Move): Promise<MoveResult> {
       committed = true;
       await journal?.write('committed');
     });
-    await phases.run('resume', () => link.commit(id));
+    const release = releaseOf(ready);
+    await phases.run('resume', () => link.commit(id, release.begin));
     const frozenMs = nowMs() - frozenAt;
-    const left = await leaveSource({ id, ready, link, phases, journal });
+    const left = await leaveSource({ id, ready, release, link, phases, journal });
     return resultOf(context, plan, sent, frozenMs, left);
   } catch (error) {
     throw await explainFailure(error, { job, undo, committed, journal });

@@ -22,11 +22,12 @@ const relayLingerMs = 150;
 export async function leaveSource(what: {
   readonly id: string;
   readonly ready: ReadyDump;
+  readonly release: Release;
   readonly link: Target;
   readonly phases: Phases;
   readonly journal: Journal | undefined;
 }): Promise<{ warnings: string[]; packets: { held: number; dropped: number } }> {
-  const { id, ready, link, phases, journal } = what;
+  const { id, ready, release, link, phases, journal } = what;
   const { job, lock } = ready;
   const warnings: string[] = [];
   let packets = { held: 0, dropped: 0 };
@@ -35,10 +36,7 @@ export async function leaveSource(what: {
       warnings.push(`${name}: ${asMigrateError(error).message}`);
     });
   };
-  await phases.run('release', async () => {
-    if (lock !== undefined)
-      await attempt('release', () => sendHeldAway(lock, job, ready.armed?.release));
-  });
+  await phases.run('release', () => attempt('release', release.done));
   await phases.run('finish', async () => {
     await attempt('journal', async () => journal?.write('running'));
     await attempt('address', () => withdrawAddresses(job));
@@ -60,4 +58,25 @@ export async function leaveSource(what: {
   });
   if (packets.dropped > 0) warnings.push(`${packets.dropped} packets found no room while held`);
   return { warnings, packets };
+}
+
+/** What was held follows the job; it may begin while the job's tasks are still being resumed. */
+export interface Release {
+  /** The target's network is open. Harmless when repeated. */
+  readonly begin: () => void;
+  /** Begins it unless it has; resolves when all is on its way. */
+  readonly done: () => Promise<void>;
+}
+
+export function releaseOf({ lock, job, armed }: ReadyDump): Release {
+  let underWay: Promise<void> | undefined;
+  const start = (): Promise<void> => {
+    underWay ??= lock === undefined ? Promise.resolve() : sendHeldAway(lock, job, armed?.release);
+    return underWay;
+  };
+  return {
+    // Whoever waits for `done` hears of a failure.
+    begin: () => void start().catch(() => undefined),
+    done: start,
+  };
 }

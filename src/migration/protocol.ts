@@ -20,6 +20,11 @@ export const bundleStream = 'bundle';
 export const rehearsalStream = 'rehearsal';
 /** The target tells that the last byte was verified; what follows is the restore. */
 export const receivedNote = 'received';
+/**
+ * The target has written down that the job is its own and has opened its network: what the source
+ * holds may follow. The answer to `commit` comes when the tasks run as well.
+ */
+export const liveNote = 'live';
 
 const id = z.string().regex(/^[0-9a-f]{32}$/);
 /** A job as both sides name it. */

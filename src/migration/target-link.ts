@@ -6,6 +6,7 @@ import {
   calls,
   type InquiryAnswer,
   inquiryAnswer,
+  liveNote,
   type PlanAnswer,
   type PlanRequest,
   type PrepareRequest,
@@ -33,7 +34,8 @@ export interface Target {
   ): Promise<void>;
   /** Feeds a bundle that is thrown away. */
   rehearse(feed: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>): Promise<void>;
-  commit(id: string): Promise<void>;
+  /** Resolves when the job runs over there; `onLive` is called when its network is open. */
+  commit(id: string, onLive: () => void): Promise<void>;
   finish(id: string): Promise<void>;
   abort(id: string): Promise<void>;
   inquire(about: { id: string; job: string }): Promise<InquiryAnswer>;
@@ -43,32 +45,31 @@ export interface Target {
 /** Connects over SSH and starts our agent there. */
 export async function connectTarget(host: string): Promise<Target> {
   const connection = await connect(host);
-  let received: () => void = () => undefined;
+  const listeners: Listeners = {};
   try {
     const agent = await startAgent(connection, agentProgram(), {
-      notes: { [receivedNote]: () => received() },
+      notes: {
+        [receivedNote]: () => listeners.received?.(),
+        [liveNote]: () => listeners.live?.(),
+      },
     });
-    return targetOver(
-      agent.peer,
-      (listener) => {
-        received = listener;
-      },
-      async () => {
-        await agent.peer.close();
-        await connection.close();
-      },
-    );
+    return targetOver(agent.peer, listeners, async () => {
+      await agent.peer.close();
+      await connection.close();
+    });
   } catch (error) {
     await connection.close();
     throw error;
   }
 }
 
-function targetOver(
-  peer: Peer,
-  onReceived: (listener: () => void) => void,
-  close: () => Promise<void>,
-): Target {
+/** Who wants to hear of the target's notes. */
+interface Listeners {
+  received?: () => void;
+  live?: () => void;
+}
+
+function targetOver(peer: Peer, listeners: Listeners, close: () => Promise<void>): Target {
   return {
     async plan(request) {
       const answer = await peer.call(calls.plan, request, { timeoutMs: planTimeoutMs });
@@ -78,11 +79,12 @@ function targetOver(
       await peer.call(calls.prepare, request, { timeoutMs: prepareTimeoutMs });
     },
     async send(feed, listener) {
-      onReceived(listener);
+      listeners.received = listener;
       await stream(peer, bundleStream, feed);
     },
     rehearse: (feed) => stream(peer, rehearsalStream, feed),
-    async commit(id) {
+    async commit(id, onLive) {
+      listeners.live = onLive;
       await peer.call(calls.commit, { id }, { timeoutMs: commitTimeoutMs });
     },
     async finish(id) {

@@ -30,7 +30,7 @@ export interface TargetMove {
   /** Reads the bundle, restores the job and holds it. */
   receive(source: AsyncIterable<Uint8Array>, received: () => void): Promise<void>;
   /** The job runs here; there is no way back. */
-  commit(): Promise<{ initPid: number }>;
+  commit(tellLive: () => void): Promise<{ initPid: number }>;
   finish(): Promise<void>;
   abort(): Promise<void>;
   /** The source said goodbye or is lost: before the commit that is an abort. */
@@ -84,12 +84,13 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
       const held = await expect(restoring).begin();
       received = { manifest: bundle.manifest, held };
     },
-    async commit() {
+    async commit(tellLive) {
       const { manifest, held } = expect(received);
       const place = expect(established);
       await expect(journal).write('committed');
       committed = true;
       await place.goLive();
+      tellLive();
       await held.resume();
       // The answer goes first: the source holds packets until it has it, and the journal has said
       // that the job is here.
