@@ -57,9 +57,13 @@ export async function armCriu(start: CriuStart): Promise<CriuProcess> {
   return follow(child, start);
 }
 
-/** Waits for `start`, then joins the cgroup. The OOM score needs CAP_SYS_RESOURCE: it may fail. */
-const enterScript = `read -r word <&3 && [ "$word" = start ] || exit 1
-echo 0 > "$1"
+/**
+ * Joins the cgroup, which costs an RCU grace period (kernel/cgroup/cgroup.c,
+ * cgroup_threadgroup_rwsem: 10 to 20 ms), then waits for `start`. The OOM score needs
+ * CAP_SYS_RESOURCE: it may fail.
+ */
+const enterScript = `echo 0 > "$1" || exit 1
+read -r word <&3 && [ "$word" = start ] || exit 1
 { echo -1000 > /proc/self/oom_score_adj; } 2> /dev/null
 exec 5< "$2"
 shift 2

@@ -1,4 +1,4 @@
-import { closeSync } from 'node:fs';
+import { close } from 'node:fs';
 import { MigrateError } from '../base/errors.ts';
 import { systemCalls } from './syscalls.ts';
 
@@ -6,6 +6,7 @@ import { systemCalls } from './syscalls.ts';
 export interface PacketSocket {
   /** Sends one frame: destination MAC, source MAC, EtherType, payload; 14 to 65,535 bytes. */
   send(frame: Uint8Array): void;
+  /** Returns at once: the kernel waits some 10 ms for packets under way (packet_release). */
   close(): void;
 }
 
@@ -30,7 +31,7 @@ export function openPacketSocket(ifindex: number): PacketSocket {
       calls.sendTo(fd, Buffer.from(frame), linkLayerAddress(ifindex, frame));
     },
     close() {
-      closeSync(fd);
+      close(fd, () => undefined);
     },
   };
 }
