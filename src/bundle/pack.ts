@@ -37,34 +37,21 @@ export async function packDirectory(
     throw asMigrateError(error, 'DUMP_FAILED');
   });
   const files = names.sort().map((name) => ({ name, path: join(directory, name) }));
-  return packSection(writer, section, files, feedLocalFile);
+  return packFiles(writer, section, files);
 }
 
 /**
- * Writes one tar section. Files are read in chunks, one ahead, while earlier ones are hashed and
- * sent; `files` may be a generator that names each file when it is ready.
+ * Writes one tar section. Small files are read at once; others in chunks, one ahead, while earlier
+ * ones are hashed and sent. `files` may be a generator that names each file when it is ready.
  */
 export async function packFiles(
   writer: BundleWriter,
   section: SectionName,
-  files: FileList,
-): Promise<PackedSection> {
-  return packSection(writer, section, files, feedFile);
-}
-
-type FileList = Iterable<FileToPack> | AsyncIterable<FileToPack>;
-/** Adds one file to the archive and returns its size in bytes. */
-type FeedFile = (file: FileToPack, archive: Pack) => Promise<number>;
-
-async function packSection(
-  writer: BundleWriter,
-  section: SectionName,
-  files: FileList,
-  feedOne: FeedFile,
+  files: Iterable<FileToPack> | AsyncIterable<FileToPack>,
 ): Promise<PackedSection> {
   const output = writer.section(section);
   const archive = pack();
-  const fed = feed(files, archive, feedOne);
+  const fed = feed(files, archive);
   // A failure of the feed reaches the loop below as the error of the archive.
   fed.catch((error: unknown) => archive.destroy(asMigrateError(error, 'DUMP_FAILED')));
   for await (const piece of archive) await output.write(piece as Uint8Array);
@@ -73,9 +60,8 @@ async function packSection(
 }
 
 async function feed(
-  files: FileList,
+  files: Iterable<FileToPack> | AsyncIterable<FileToPack>,
   archive: Pack,
-  feedOne: FeedFile,
 ): Promise<{ name: string; size: number }[]> {
   const packed: { name: string; size: number }[] = [];
   const names = new Set<string>();
@@ -86,15 +72,16 @@ async function feed(
     if (names.size > bundleLimits.tarEntriesMax) {
       throw new MigrateError('DUMP_FAILED', `more than ${bundleLimits.tarEntriesMax} files`);
     }
-    packed.push({ name: file.name, size: await feedOne(file, archive) });
+    packed.push({ name: file.name, size: await feedFile(file, archive) });
   }
   archive.finalize();
   return packed;
 }
 
-async function feedLocalFile(file: FileToPack, archive: Pack): Promise<number> {
-  const content = readSmallFile(file.path);
-  if (content === undefined) return feedFile(file, archive);
+/** Adds one file to the archive and returns its size in bytes. */
+async function feedFile(file: FileToPack, archive: Pack): Promise<number> {
+  const content = readSmallFile(file);
+  if (content === undefined) return feedLargeFile(file, archive);
   await new Promise<void>((resolve, reject) => {
     const header = headerOf(file.name, content.length);
     const entry = archive.entry(header, content, (error) => (error ? reject(error) : resolve()));
@@ -103,7 +90,7 @@ async function feedLocalFile(file: FileToPack, archive: Pack): Promise<number> {
   return content.length;
 }
 
-async function feedFile(file: FileToPack, archive: Pack): Promise<number> {
+async function feedLargeFile(file: FileToPack, archive: Pack): Promise<number> {
   const handle = await open(file.path, openFlags);
   try {
     const found = await handle.stat();
@@ -129,14 +116,15 @@ async function feedFile(file: FileToPack, archive: Pack): Promise<number> {
 // O_NONBLOCK: opening a FIFO would wait for its writer; fstat refuses it right after.
 const openFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** The whole file, or undefined when it is not small. */
-function readSmallFile(path: string): Buffer | undefined {
+/** What is wanted of a file, or undefined when that is not small. */
+function readSmallFile({ path, size: wanted }: FileToPack): Buffer | undefined {
   const fd = openSync(path, openFlags);
   try {
     const found = fstatSync(fd);
     if (!found.isFile()) throw notRegular(path);
-    if (found.size > bundleLimits.smallFileBytesMax) return undefined;
-    const content = Buffer.allocUnsafe(found.size);
+    const size = wanted ?? found.size;
+    if (size > bundleLimits.smallFileBytesMax) return undefined;
+    const content = Buffer.allocUnsafe(size);
     for (let read = 0; read < content.length; ) {
       const bytes = readSync(fd, content, read, content.length - read, read);
       if (bytes === 0) throw becameShorter(path);

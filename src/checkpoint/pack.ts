@@ -32,7 +32,7 @@ export async function packJob(
   wish: PackWish,
 ): Promise<BundleSummary & { readonly memoryBytes: number }> {
   const { ready } = wish;
-  await packDirectory(writer, 'images', ready.images);
+  const images = await packDirectory(writer, 'images', ready.images);
   const network = await wish.network();
   if (network !== undefined) {
     const section = writer.section('network');
@@ -43,7 +43,7 @@ export async function packJob(
   if (log !== undefined) {
     await packFiles(writer, 'files', [{ name: '0', path: ready.job.logPath, size: log.size }]);
   }
-  const memoryBytes = await pageBytesOf(ready.images);
+  const memoryBytes = pageBytesOf(images.files);
   await writer.manifest(manifestOf(wish, memoryBytes, log));
   return { ...(await writer.finish()), memoryBytes };
 }

@@ -1,5 +1,4 @@
-import { readdir, rmdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rmdir } from 'node:fs/promises';
 import type { UndoStack } from '../base/undo.ts';
 import { makePrivateDirectory } from '../host/files.ts';
 import { run } from '../host/run.ts';
@@ -27,13 +26,10 @@ export async function removeImagesDirectory(path: string): Promise<void> {
   await rmdir(path).catch(() => undefined);
 }
 
-/** Bytes of page data in CRIU's images: `pages-N.img` holds nothing else. */
-export async function pageBytesOf(images: string): Promise<number> {
-  const names = await readdir(images);
-  const sizes = await Promise.all(
-    names
-      .filter((name) => name.startsWith('pages-'))
-      .map(async (name) => (await stat(join(images, name))).size),
-  );
-  return sizes.reduce((sum, size) => sum + size, 0);
+/** Bytes of page data among CRIU's images: `pages-N.img` holds nothing else. */
+export function pageBytesOf(
+  images: readonly { readonly name: string; readonly size: number }[],
+): number {
+  const pages = images.filter(({ name }) => name.startsWith('pages-'));
+  return pages.reduce((sum, { size }) => sum + size, 0);
 }

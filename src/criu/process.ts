@@ -1,8 +1,9 @@
-import { chmod, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MigrateError } from '../base/errors.ts';
 import { type Spawned, spawnProgram } from '../host/spawn.ts';
-import { type HookMoment, hookScript } from './hook-script.ts';
+import { hookGateBase64 } from './hook/gate.ts';
+import { type HookMoment, hookScript } from './hook/script.ts';
 
 /** A running criu whose hooks wait for us. */
 export interface CriuProcess {
@@ -36,8 +37,8 @@ export interface CriuStart {
  */
 export async function armCriu(start: CriuStart): Promise<CriuProcess> {
   const hook = join(start.directory, 'hook');
-  await writeFile(hook, hookScript, { mode: 0o700 });
-  await chmod(hook, 0o700);
+  await writeFile(`${hook}.sh`, hookScript, { mode: 0o600 });
+  await writeFile(hook, Buffer.from(hookGateBase64, 'base64'), { mode: 0o700 });
   const child = spawnProgram(
     'sh',
     [

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { chmod, mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { MigrateError } from '../base/errors.ts';
@@ -5,7 +6,7 @@ import { isoNow, poll } from '../host/clock.ts';
 import { makePrivateDirectory, readIfPresent } from '../host/files.ts';
 import { childrenOf, executableOf, readProcess } from '../host/proc.ts';
 import { type Spawned, spawnProgram } from '../host/spawn.ts';
-import { jobInitBase64, jobInitSha256 } from './init/program.ts';
+import { jobInitBase64 } from './init/program.ts';
 import { launchScript, rootfsScript } from './launch-script.ts';
 import { logPathOf, paths } from './paths.ts';
 import type { JobSpec, StoredJob } from './record.ts';
@@ -51,7 +52,9 @@ export async function launchJob(
 /** Puts job-init where every host has it: its mapping is compared by path and size at a restore. */
 export async function installJobInit(root: string): Promise<string> {
   const directory = join(root, paths.lib);
-  const inside = join(paths.lib, `job-init-${jobInitSha256.slice(0, 16)}`);
+  const program = Buffer.from(jobInitBase64, 'base64');
+  const digest = createHash('sha256').update(program).digest('hex');
+  const inside = join(paths.lib, `job-init-${digest.slice(0, 16)}`);
   const path = join(root, inside);
   // Where a job with a root file system of its own has these mounted.
   if (root !== '') for (const name of ['proc', 'dev', 'sys']) await makeMountPoint(root, name);
@@ -61,7 +64,7 @@ export async function installJobInit(root: string): Promise<string> {
   await mkdir(directory, { recursive: true, mode: 0o755 });
   await chmod(join(root, paths.run), 0o711);
   const temporary = `${path}.${process.pid}`;
-  await writeFile(temporary, Buffer.from(jobInitBase64, 'base64'), { mode: 0o755 });
+  await writeFile(temporary, program, { mode: 0o755 });
   await rename(temporary, path);
   return inside;
 }

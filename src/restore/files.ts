@@ -1,4 +1,5 @@
-import { chmod, chown, open, readFile, rm, stat } from 'node:fs/promises';
+import { closeSync, fchmodSync, fchownSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { open, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { MigrateError } from '../base/errors.ts';
 import type { UndoStack } from '../base/undo.ts';
@@ -17,16 +18,16 @@ export async function placeFiles(manifest: Manifest, unpacked: string): Promise<
       throw new MigrateError('BUNDLE_UNSAFE', `the bundle wants to write ${file.path}`);
     }
     await makePrivateDirectory(dirname(log));
-    const content = await readFile(join(unpacked, String(file.id)));
-    // The log of an earlier stay here is older than the end that came along.
-    const target = await open(log, 'w', 0o600);
+    // The log of an earlier stay here is older than the end that came along. Without leaving the
+    // thread: a trip for each step costs more than they do, and the job is frozen.
+    const target = openSync(log, 'w', 0o600);
     try {
-      await target.writeFile(content);
+      writeFileSync(target, readFileSync(join(unpacked, String(file.id))));
+      fchmodSync(target, file.mode & 0o666);
+      fchownSync(target, file.uid, file.gid);
     } finally {
-      await target.close();
+      closeSync(target);
     }
-    await chmod(log, file.mode & 0o666);
-    await chown(log, file.uid, file.gid);
   }
 }
 

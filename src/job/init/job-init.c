@@ -7,7 +7,7 @@
  *        pivot_root(2) put the old root, which is unmounted and removed first.
  * Exit status: that of the first child, 128+N if signal N ended it, 127 if it could not be started.
  *
- * x86-64 Linux. Built by scripts/build-init.ts; a test rebuilds it and compares.
+ * x86-64 Linux. Built by scripts/build-native.ts; a test rebuilds it and compares.
  */
 typedef unsigned long u64;
 typedef long i64;

@@ -1,6 +1,4 @@
-/** job-init.c compiled; made by scripts/build-init.ts, compared by test/system/job-init.test.ts. */
-export const jobInitSha256 = 'b84ca51c87990ceaa4ccb9ed1e8b16ff7917d9151f7d4b9f599c12f37b23a82f';
-
+/** job-init.c compiled; made by scripts/build-native.ts, compared by a test. */
 export const jobInitBase64 = [
   'f0VMRgIBAQAAAAAAAAAAAAIAPgABAAAAsABAAAAAAABAAAAAAAAAABADAAAAAAAAAAAAAEAAOAACAEAABAADAAEAAA',
   'AFAAAAAAAAAAAAAAAAAEAAAAAAAAAAQAAAAAAA8AIAAAAAAADwAgAAAAAAAAAQAAAAAAAAUeV0ZAYAAAAAAAAAAAAA',

@@ -11,7 +11,7 @@
  *   first, from outside its cgroup.
  * post-resume: it runs.
  */
-export const hookScript = `#!/bin/sh
+export const hookScript = `\
 talk() { exec 3< "/proc/$PPID/fd/3" 4> "/proc/$PPID/fd/4" && echo "$1" >&4 && read -r answer <&3; }
 answer=
 call_recover() {
