@@ -32,9 +32,9 @@ const loadAt = (pace: keyof typeof PACES) => ({
  * too old when it runs again and closes them, requests under way or not: that is its own clock. It
  * counts from before the freeze, and until what was held has come.
  */
-const FROZEN_MAX_MS = 4_500;
+const FROZEN_MAX_MS = 4_000;
 /** Emulated guests on a machine with other work stand still for longer; it is tried again. */
-const ROUNDS_MAX = 3;
+const ROUNDS_MAX = 4;
 
 /**
  * As most distributions have it. With `always`, CRIU's restore makes 2 MiB of the first page of a
