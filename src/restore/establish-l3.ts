@@ -14,6 +14,7 @@ import {
   removeIdentity,
 } from '../network/l3/identity.ts';
 import { choosePrivateLoopback } from '../network/l3/loopback.ts';
+import { readBackIdentity } from '../network/l3/read-back.ts';
 import {
   addLock,
   armLock,
@@ -62,6 +63,7 @@ export async function establishL3(wish: L3Wish, undo: UndoStack): Promise<Establ
   undo.push('armed tool', () => armed?.cancel());
   undo.push('addresses', () => removeIdentity(identity));
   await addIdentity(identity);
+  await compare(identity);
   const facts = await deviceFacts(device);
   return {
     ...facts,
@@ -89,6 +91,18 @@ export async function dismantleL3(
   });
   await leaveFilter(join(job.cgroup, '..'), job.cgroup);
   await removeCgroup(job.cgroup);
+}
+
+async function compare(identity: L3Identity): Promise<void> {
+  const differences = await readBackIdentity(identity);
+  if (differences.length === 0) return;
+  throw new MigrateError(
+    'NETWORK_DIFFERS',
+    `this host differs from what the job had: ${differences.join('; ')}`,
+    {
+      hint: 'something else on this host changes addresses; `ip monitor address` shows it at work',
+    },
+  );
 }
 
 /** Every address of the job, without length; its private ones included when they are known. */
