@@ -7,6 +7,8 @@ const JOBS = [
 ] as const;
 /** sshd's processes of a connection that has ended, and routers' advertisements, take a moment. */
 const SOON = { timeout: 10_000, interval: 500 };
+/** A host's own link-local address gets its route when duplicate address detection is over. */
+const SETTLED = 'until [ -z "$(ip -6 addr show tentative)" ]; do sleep 0.1; done';
 
 /** The tests of one file: `moves` back and forth, an even number. */
 export function testLeftovers(moves: number): void {
@@ -17,7 +19,10 @@ export function testLeftovers(moves: number): void {
 
     beforeAll(async () => {
       world = await makeWorld(`le${process.pid}`, 'a', 'b', 'c');
-      for (const host of ['a', 'b']) empty[host] = await stateOf(world, host);
+      for (const host of ['a', 'b']) {
+        await world.ask(host, SETTLED);
+        empty[host] = await stateOf(world, host);
+      }
       for (const { name, network, v4, v6 } of JOBS) {
         const ip = `--ip ${v4}/24 --ip ${v6}/64`;
         const server = '/shared/workloads/echo-server 7000';
