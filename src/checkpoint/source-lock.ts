@@ -1,7 +1,12 @@
 import { type ArmedTool, armTool } from '../host/arm.ts';
 import type { StoredJob } from '../job/record.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
-import { armHold, type HoldSpec, releaseHold, removeHold } from '../network/switchover/hold.ts';
+import {
+  armHoldRelease,
+  type HoldSpec,
+  releaseHold,
+  removeHold,
+} from '../network/switchover/hold.ts';
 import { type LockSpec, removeLock } from '../network/switchover/lock.ts';
 
 /** How the target can be reached on the job's network, to send held packets on to it. */
@@ -91,7 +96,7 @@ export interface ReleaseTools {
 
 export function armRelease({ hold, mac }: SourceLock, job: StoredJob): ReleaseTools {
   const { netns } = job;
-  const armed = { hold: armHold(hold) };
+  const armed = { hold: armHoldRelease(hold) };
   return netns === undefined || mac === undefined
     ? armed
     : { ...armed, moveMac: armMoveMac(netns) };

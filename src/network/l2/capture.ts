@@ -41,7 +41,7 @@ const sysctlScript = `exec grep -rs '' /proc/sys/net ${legacyTables.join(' ')}\n
 /**
  * Reads the network identity of a namespace: objects and sysctls at once, entered with nsenter(1),
  * which unlike `ip netns exec` leaves the mount namespace alone. Nothing is changed. Our own
- * devices (mgh*), nft tables (migrate-*) and ingress qdiscs are left out.
+ * devices (mgh*) and nft tables (migrate-*) are left out.
  * Throws PLAN_REFUSED for what cannot be carried, by name, and NETWORK_FAILED when reading fails.
  */
 export async function captureNetwork(

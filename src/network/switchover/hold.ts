@@ -3,12 +3,16 @@ import { isErrno } from '../../host/files.ts';
 import { openDeviceSocket } from '../../host/netns.ts';
 import { run } from '../../host/run.ts';
 import { ofFamily } from '../address.ts';
+import { lockTableOf } from './lock.ts';
 
 /**
  * Packets for the job are held, not dropped, while it is frozen: what arrives on `device` for one
- * of `addresses` is redirected to an ifb whose token bucket is empty, and comes back in order once
+ * of `addresses` is forwarded to an ifb whose token bucket is empty, and comes back in order once
  * the rate is opened. A dropped packet would cost the client its retransmission timer, 200 ms.
- * (tc-mirred(8), tc-tbf(8), kernel drivers/net/ifb.c.)
+ * An nft chain does it and not a filter of tc(8): the qdisc that carries those takes the device
+ * down for an instant when it comes and when it goes (net/sched/sch_api.c, qdisc_graft), and what
+ * anybody sends then is lost. (nft(8), FWD STATEMENT; tc-tbf(8); kernel drivers/net/ifb.c,
+ * net/netfilter/nft_fwd_netdev.c from 5.8 on.)
  */
 export interface HoldSpec {
   readonly id: string;
@@ -25,10 +29,8 @@ const leakBytesPerSecond = 8;
 const frameOverheadBytes = 22;
 /** One empties the bucket, one wakes the queue. */
 const ownFrames = 2;
-/** Room for our two priorities per move, apart from what administrators use. */
-const preferenceBase = 0x4000;
 
-/** Everything that takes time: the ifb, its empty bucket, the ingress hook of the device. */
+/** Everything that takes time: the ifb and its empty bucket. */
 export async function prepareHold(hold: HoldSpec): Promise<void> {
   const frameBytes = (await mtuOf(hold)) + frameOverheadBytes;
   const ifb = ifbNameOf(hold);
@@ -36,49 +38,48 @@ export async function prepareHold(hold: HoldSpec): Promise<void> {
   await tool(hold, 'tc', [
     `qdisc add dev ${ifb} root handle 1: tbf rate ${leakBytesPerSecond}bps burst ${frameBytes} limit ${heldBytesMax}`,
   ]);
-  await ensureIngress(hold);
   // A full bucket would let the first small packets pass, and the stack would answer them with RST.
   await sendDummy(hold, frameBytes);
 }
 
 /** From here on packets queue up. One program, some milliseconds. */
-export async function startHold(hold: HoldSpec, armed?: ArmedTool): Promise<void> {
-  const redirect = (protocol: string, match: string, preference: number): string =>
-    `filter add dev ${hold.device} ingress pref ${preference} protocol ${protocol} u32 ` +
-    `match ${match} action mirred egress redirect dev ${ifbNameOf(hold)}`;
-  const [v4, v6] = preferencesOf(hold);
-  const lines = [
-    ...ofFamily(hold.addresses, 4).map((a) => redirect('ip', `ip dst ${a}/32`, v4)),
-    ...ofFamily(hold.addresses, 6).map((a) => redirect('ipv6', `ip6 dst ${a}/128`, v6)),
-  ];
-  await tool(hold, 'tc', lines, armed);
+export async function startHold(hold: HoldSpec, armed = armHold(hold)): Promise<void> {
+  await armed.fire(holdRuleset(hold));
+}
+
+/** The nft script that makes the hold, in one transaction; `removeHold` takes it back. */
+export function holdRuleset(hold: HoldSpec): string {
+  const forward = (family: 'ip' | 'ip6', addresses: readonly string[]): string[] =>
+    addresses.length === 0
+      ? []
+      : [`    ${family} daddr { ${addresses.join(', ')} } fwd to "${ifbNameOf(hold)}"`];
+  return [
+    `table netdev ${holdTableOf(hold)} {`,
+    '  chain in {',
+    `    type filter hook ingress device "${hold.device}" priority -400; policy accept;`,
+    ...forward('ip', ofFamily(hold.addresses, 4)),
+    ...forward('ip6', ofFamily(hold.addresses, 6)),
+    '  }',
+    '}',
+    '',
+  ].join('\n');
 }
 
 /** Lets all that was held go on its way, and what comes after it pass through in order. */
-export async function releaseHold(hold: HoldSpec, armed?: ArmedTool): Promise<void> {
+export async function releaseHold(hold: HoldSpec, armed = armHoldRelease(hold)): Promise<void> {
   const open = `tbf rate 100gbit burst 4mb limit ${heldBytesMax}`;
-  const line = `qdisc change dev ${ifbNameOf(hold)} root handle 1: ${open}`;
-  await tool(hold, 'tc', [line], armed);
+  await armed.fire(`qdisc change dev ${ifbNameOf(hold)} root handle 1: ${open}\n`);
   // tbf looks at its queue again only when something is enqueued.
   await sendDummy(hold, 64);
 }
 
 /** Takes everything down; what is not there is fine. */
 export async function removeHold(hold: HoldSpec): Promise<void> {
-  const [v4, v6] = preferencesOf(hold);
-  for (const preference of [v4, v6]) {
-    await forgiving(hold, 'tc', [
-      'filter',
-      'del',
-      'dev',
-      hold.device,
-      'ingress',
-      'pref',
-      `${preference}`,
-    ]);
-  }
+  const table = `netdev ${holdTableOf(hold)}`;
+  // `add` before `delete` makes the deletion of a table that is not there succeed.
+  const [program, ...args] = inside(hold, ['nft', '-f', '-']);
+  await run(program ?? '', args, { input: `add table ${table}\ndelete table ${table}\n` });
   await forgiving(hold, 'ip', ['link', 'del', ifbNameOf(hold)]);
-  await dropIngress(hold);
 }
 
 /** Packets that were held, and those that found no room, as the queue counts them. */
@@ -103,38 +104,24 @@ function ifbNameOf(hold: HoldSpec): string {
   return `mgh${hold.id.slice(0, 10)}`;
 }
 
-/** A `tc` that waits for the lines of `startHold` or `releaseHold`. */
+/** An `nft` that waits for `startHold`. */
 export function armHold(hold: HoldSpec): ArmedTool {
-  const [program, ...args] = inside(hold, ['tc', '-batch', '-']);
+  return arm(hold, ['nft', '-f', '-']);
+}
+
+/** A `tc` that waits for `releaseHold`. */
+export function armHoldRelease(hold: HoldSpec): ArmedTool {
+  return arm(hold, ['tc', '-batch', '-']);
+}
+
+function arm(hold: HoldSpec, argv: readonly string[]): ArmedTool {
+  const [program, ...args] = inside(hold, argv);
   return armTool(program ?? '', args);
 }
 
-function preferencesOf(hold: HoldSpec): [number, number] {
-  const slot = Number.parseInt(hold.id.slice(0, 3), 16);
-  return [preferenceBase + slot * 2, preferenceBase + slot * 2 + 1];
-}
-
-async function ensureIngress(hold: HoldSpec): Promise<void> {
-  const [program, ...args] = inside(hold, ['tc', 'qdisc', 'add', 'dev', hold.device, 'clsact']);
-  // An administrator's own ingress or clsact hook takes our filters as well.
-  await run(program ?? '', args, { okCodes: [0, 2] });
-}
-
-/** The hook goes when nobody's filters are left on it, whoever made it empty. */
-async function dropIngress(hold: HoldSpec): Promise<void> {
-  for (const direction of ['ingress', 'egress']) {
-    const [program, ...args] = inside(hold, [
-      'tc',
-      'filter',
-      'show',
-      'dev',
-      hold.device,
-      direction,
-    ]);
-    const { stdout } = await run(program ?? '', args, { okCodes: [0, 1, 2] });
-    if (stdout.trim() !== '') return;
-  }
-  await forgiving(hold, 'tc', ['qdisc', 'del', 'dev', hold.device, 'clsact']);
+/** The lock of the same move has tables of this name in other families. */
+function holdTableOf({ id }: HoldSpec): string {
+  return lockTableOf({ id });
 }
 
 async function sendDummy(hold: HoldSpec, bytes: number): Promise<void> {
@@ -153,19 +140,9 @@ async function mtuOf(hold: HoldSpec): Promise<number> {
   return link?.mtu ?? 1500;
 }
 
-async function tool(
-  hold: HoldSpec,
-  name: 'ip' | 'tc',
-  lines: readonly string[],
-  armed?: ArmedTool,
-): Promise<void> {
-  const input = `${lines.join('\n')}\n`;
-  if (armed !== undefined) {
-    await armed.fire(input);
-    return;
-  }
+async function tool(hold: HoldSpec, name: 'ip' | 'tc', lines: readonly string[]): Promise<void> {
   const [program, ...args] = inside(hold, [name, '-batch', '-']);
-  await run(program ?? '', args, { input });
+  await run(program ?? '', args, { input: `${lines.join('\n')}\n` });
 }
 
 async function forgiving(hold: HoldSpec, name: string, rest: readonly string[]): Promise<void> {

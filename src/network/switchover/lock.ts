@@ -34,7 +34,7 @@ export async function addLock(lock: LockSpec, armed?: ArmedTool): Promise<void> 
 export async function openLock(lock: LockSpec, armed?: ArmedTool): Promise<void> {
   const families = lock.mute === true ? ['inet', 'arp'] : ['inet'];
   const lines = families.flatMap((family) =>
-    ['in', 'out'].map((chain) => `insert rule ${family} ${tableOf(lock)} ${chain} accept`),
+    ['in', 'out'].map((chain) => `insert rule ${family} ${lockTableOf(lock)} ${chain} accept`),
   );
   await nft(`${lines.join('\n')}\n`, lock.netns, armed);
 }
@@ -56,7 +56,7 @@ export function lockRuleset(lock: LockSpec): string {
       .filter(Boolean)
       .join('\n');
   return [
-    `table inet ${tableOf(lock)} {`,
+    `table inet ${lockTableOf(lock)} {`,
     '  chain in {',
     '    type filter hook input priority -400; policy accept;',
     ownPackets,
@@ -85,14 +85,15 @@ const ownPackets = '    meta mark 0xc114 accept';
 export function unlockRuleset(lock: Pick<LockSpec, 'id'>): string {
   return ['inet', 'arp', 'ip', 'ip6']
     .map(
-      (family) => `add table ${family} ${tableOf(lock)}\ndelete table ${family} ${tableOf(lock)}\n`,
+      (family) =>
+        `add table ${family} ${lockTableOf(lock)}\ndelete table ${family} ${lockTableOf(lock)}\n`,
     )
     .join('');
 }
 
 function muteArp(lock: LockSpec, v4: string): string {
   return [
-    `table arp ${tableOf(lock)} {`,
+    `table arp ${lockTableOf(lock)} {`,
     '  chain in {',
     '    type filter hook input priority -400; policy accept;',
     `    arp daddr ip { ${v4} } drop`,
@@ -116,7 +117,7 @@ function relayTables(lock: LockSpec): string[] {
   if (relay === undefined) return [];
   const table = (family: 'ip' | 'ip6', nextHop: string, addresses: string[]): string =>
     [
-      `table ${family} ${tableOf(lock)} {`,
+      `table ${family} ${lockTableOf(lock)} {`,
       '  chain relay {',
       '    type filter hook prerouting priority -350; policy accept;',
       `    iifname "${relay.device}" ${family} daddr { ${addresses.join(', ')} } dup to ${nextHop} device "${relay.device}" drop`,
@@ -136,7 +137,7 @@ function isPrivateLoopback(address: string): boolean {
   return isIPv4(address) && address.startsWith('127.');
 }
 
-function tableOf(lock: Pick<LockSpec, 'id'>): string {
+export function lockTableOf(lock: Pick<LockSpec, 'id'>): string {
   return `migrate-${lock.id}`;
 }
 

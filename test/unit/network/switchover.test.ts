@@ -1,8 +1,18 @@
 import { expect, test } from 'vitest';
 import { announcementFrames } from '../../../src/network/switchover/frames.ts';
+import { holdRuleset } from '../../../src/network/switchover/hold.ts';
 import { lockRuleset, unlockRuleset } from '../../../src/network/switchover/lock.ts';
 
 const id = 'f'.repeat(32);
+
+test('a hold forwards what comes for the addresses of each family to its ifb', () => {
+  const ruleset = holdRuleset({ id, device: 'eth0', addresses: ['10.0.0.1', 'fd77::1'] });
+  expect(ruleset).toContain('hook ingress device "eth0"');
+  expect(ruleset).toContain('ip daddr { 10.0.0.1 } fwd to "mghffffffffff"');
+  expect(ruleset).toContain('ip6 daddr { fd77::1 } fwd to "mghffffffffff"');
+  const v4 = holdRuleset({ id, device: 'eth0', addresses: ['10.0.0.1'] });
+  expect(v4).not.toContain('ip6');
+});
 
 test('one lock drops both directions for every address, whatever the connections', () => {
   const ruleset = lockRuleset({ id, addresses: ['10.0.0.1', 'fd77::1', '127.128.0.1'] });
