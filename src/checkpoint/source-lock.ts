@@ -75,6 +75,9 @@ export async function sendHeldAway(
   if (job.netns !== undefined && job.hostEnd !== undefined && mac !== undefined) {
     const lines = [
       `link set dev ${hold.device} address ${spareMac(mac)}`,
+      // Without a route of its own nft's dup looks for the job's address instead (route.c,
+      // rt_set_nexthop), and that question tells the neighbours the wrong MAC.
+      `route replace ${relayNeighbour.v4}/32 dev ${hold.device} scope link`,
       `neigh replace ${relayNeighbour.v4} lladdr ${mac} dev ${hold.device}`,
       `neigh replace ${relayNeighbour.v6} lladdr ${mac} dev ${hold.device}`,
     ];

@@ -90,12 +90,13 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
       await expect(journal).write('committed');
       committed = true;
       await place.goLive();
+      // Before anything is sent on to here: a bridge on the way still knows the old place.
+      announced = announceJob(request.job.ip, place);
       tellLive();
       await held.resume();
       // The answer goes first: the source holds packets until it has it, and the journal has said
       // that the job is here.
       setImmediate(() => {
-        announced = announceJob(request.job.ip, place);
         saved = saveJob(recordOf(request.job, manifest, place, held));
       });
       return { initPid: held.initPid };

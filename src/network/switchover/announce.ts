@@ -1,7 +1,6 @@
 import { isMigrateError } from '../../base/errors.ts';
 import { sleepMs } from '../../host/clock.ts';
 import { openDeviceSocket } from '../../host/netns.ts';
-import type { PacketSocket } from '../../host/packet-socket.ts';
 import { announcementFrames } from './frames.ts';
 
 /**
@@ -32,20 +31,22 @@ async function repeat(what: Announcement): Promise<void> {
 }
 
 function sendRound(what: Announcement): void {
-  const socket = openDeviceSocket(what.device, what.netns);
-  try {
+  forgive(() => {
+    const socket = openDeviceSocket(what.device, what.netns);
     for (const address of what.addresses) {
-      for (const frame of announcementFrames(address, what.mac)) sendOne(socket, frame);
+      for (const frame of announcementFrames(address, what.mac)) forgive(() => socket.send(frame));
     }
-  } finally {
     socket.close();
-  }
+  });
 }
 
-/** A full queue or a device that goes down loses one frame; the next round makes up for it. */
-function sendOne(socket: PacketSocket, frame: Buffer): void {
+/**
+ * A full queue or a device that goes down loses a frame, and the next round makes up for it; a move
+ * that is committed does not fail for it.
+ */
+function forgive(act: () => void): void {
   try {
-    socket.send(frame);
+    act();
   } catch (error) {
     if (!isMigrateError(error)) throw error;
   }
