@@ -4,7 +4,7 @@ import type { JobLocation, MigrateError } from '../src/base/errors.ts';
 /** What each exit code promises; docs/operations.md holds the same table, a test compares them. */
 export const exitMeanings = {
   0: 'done',
-  1: 'failed, runs on the source',
+  1: 'failed, runs on the source (or has ended by itself)',
   2: 'usage',
   3: 'done with warnings',
   10: 'plan refused, untouched',
@@ -39,6 +39,7 @@ export const exitCodes: Readonly<Record<ErrorCode, ExitCode>> = {
   NO_SUCH_JOB: 2,
   JOB_EXISTS: 2,
   JOB_NOT_RUNNING: 1,
+  JOB_ENDED: 1,
   JOB_START_FAILED: 1,
   BUSY: 11,
   PLAN_REFUSED: 10,
@@ -77,6 +78,7 @@ const inTransfer: ReadonlySet<string> = new Set(['freeze', 'lock', 'dump', 'tran
 
 /** A failure with the job anywhere else than at home needs `migrate recover`. */
 const exitOfPlace: Readonly<Record<Exclude<JobLocation, 'source-running'>, ExitCode>> = {
+  ended: 1,
   'source-frozen': 20,
   'target-running': 21,
   'target-stopped': 21,

@@ -11,6 +11,8 @@ export function locationInWords(location: JobLocation, job = 'JOB'): string {
       return 'runs on the target';
     case 'target-stopped':
       return `is stopped on the target until \`migrate recover ${job}\` goes on`;
+    case 'ended':
+      return `has ended; \`migrate rm ${job}\` takes away what is left of it`;
     case 'unknown':
       return `is on one of the hosts; \`migrate recover ${job}\` finds out on which`;
   }

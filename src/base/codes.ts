@@ -7,6 +7,7 @@ export const errorCodes = {
   NO_SUCH_JOB: 'No job of that name runs on this host.',
   JOB_EXISTS: 'A job of that name exists already.',
   JOB_NOT_RUNNING: 'The job has ended.',
+  JOB_ENDED: 'The job ended while it was being moved; it runs nowhere.',
   JOB_START_FAILED: 'The program of the job could not be started.',
   BUSY: 'Another migration holds the job.',
   PLAN_REFUSED: 'The plan names a reason why the move would fail; nothing was touched.',

@@ -1,12 +1,16 @@
 import { type ErrorCode, errorCodes } from './codes.ts';
 import { limits } from './limits.ts';
 
-/** Where the job is when an error is reported; `unknown` until `migrate recover` has looked. */
+/**
+ * Where the job is when an error is reported; `unknown` until `migrate recover` has looked, `ended`
+ * when its program ended by itself and no copy of it is anywhere.
+ */
 export type JobLocation =
   | 'source-running'
   | 'source-frozen'
   | 'target-running'
   | 'target-stopped'
+  | 'ended'
   | 'unknown';
 
 export type Side = 'source' | 'target' | 'local';

@@ -38,6 +38,19 @@ export async function readJob(name: string): Promise<JobRecord | undefined> {
   return { ...parsed.data, state: await stateOf(parsed.data) };
 }
 
+/**
+ * Throws JOB_EXISTS when a job of that name runs here or has not been removed; `instead` is what
+ * to do about one that runs. Its state would be `moving`, because the caller holds its lock.
+ */
+export async function refuseExisting(name: string, instead: string): Promise<void> {
+  const present = await readJob(name);
+  if (present === undefined) return;
+  const hasEnded = present.state === 'ended';
+  throw new MigrateError('JOB_EXISTS', `a job ${name} ${hasEnded ? 'has ended' : 'runs'} here`, {
+    hint: hasEnded ? `\`migrate rm ${name}\` takes away what is left of it` : instead,
+  });
+}
+
 export async function saveJob(job: StoredJob): Promise<void> {
   await makePrivateDirectory(paths.jobs);
   const { name } = job;

@@ -42,7 +42,9 @@ export async function moveJob(
   const unlock = await lockJob(job.name);
   try {
     if (job.state === 'ended' || job.state === 'frozen') {
-      throw new MigrateError('JOB_NOT_RUNNING', `job ${name} is ${job.state}`, { side: 'source' });
+      const location = job.state === 'ended' ? 'ended' : 'source-frozen';
+      const said = `job ${name} ${job.state === 'ended' ? 'has ended' : 'is frozen'}`;
+      throw new MigrateError('JOB_NOT_RUNNING', said, { side: 'source', location });
     }
     await refuseCutOff(name);
     const id = randomBytes(16).toString('hex');

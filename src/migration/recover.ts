@@ -138,7 +138,8 @@ async function criuIsGone(id: string): Promise<boolean> {
 }
 
 async function locate(job: JobRecord | undefined): Promise<JobLocation> {
-  if (job === undefined || job.state === 'ended') return 'unknown';
+  if (job === undefined) return 'unknown';
+  if (job.state === 'ended') return 'ended';
   return (await isFrozen(job.cgroup)) ? 'source-frozen' : 'source-running';
 }
 

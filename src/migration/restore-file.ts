@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { asMigrateError, MigrateError } from '../base/errors.ts';
+import { asMigrateError } from '../base/errors.ts';
 import { createUndoStack, type UndoStack } from '../base/undo.ts';
 import { readBundleFile } from '../bundle/index.ts';
 import { checkCriu } from '../criu/check.ts';
@@ -10,7 +10,7 @@ import { installJobInit } from '../job/launch.ts';
 import { lockJob } from '../job/lock.ts';
 import { paths } from '../job/paths.ts';
 import { type JobRecord, jobName, type StoredJob } from '../job/record.ts';
-import { forgetJob, readJob, saveJob } from '../job/registry.ts';
+import { forgetJob, refuseExisting, saveJob } from '../job/registry.ts';
 import { establish } from '../restore/establish.ts';
 import { ensureLog, placeFiles } from '../restore/files.ts';
 import { armHeldRestore } from '../restore/held-job.ts';
@@ -52,7 +52,7 @@ async function restore(
   );
   const unlock = await lockJob(identity.name);
   try {
-    await refuseExisting(identity.name);
+    await refuseExisting(identity.name, 'restore it with --name');
     await installJobInit(identity.rootfs ?? '');
     const place = await establish({ ...identity, network }, undo);
     await ensureLog(manifest.job.name, undo, identity.rootfs);
@@ -85,12 +85,4 @@ async function restore(
 function identityIn(job: object, name: string): Record<string, unknown> {
   const fields = Object.entries(job).filter(([key]) => key in jobIdentity.shape);
   return { ...Object.fromEntries(fields), name };
-}
-
-async function refuseExisting(name: string): Promise<void> {
-  const present = await readJob(name);
-  if (present === undefined) return;
-  throw new MigrateError('JOB_EXISTS', `job ${name} exists already (${present.state})`, {
-    hint: present.state === 'ended' ? '`migrate rm` takes it away' : 'restore it with --name',
-  });
 }

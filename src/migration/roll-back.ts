@@ -35,15 +35,20 @@ export async function explainFailure(
     const hint = first.details.hint ?? failures[0]?.message;
     return first.with({ location, ...(hint === undefined ? {} : { hint }) });
   }
+  if (location === 'ended') {
+    const said = `the job ended while it was being moved: ${first.message}`;
+    return new MigrateError('JOB_ENDED', said, { ...first.details, location, cause: first });
+  }
   return new MigrateError(
     location === 'source-frozen' ? 'HALTED_FROZEN' : 'INTERNAL',
-    `${first.message}; then the rollback failed: ${failures[0]?.message ?? 'the job is gone'}`,
+    `${first.message}; then the rollback failed: ${failures[0]?.message ?? 'no reason given'}`,
     { location, hint: `type \`migrate recover ${what.job.name}\` on this host`, cause: first },
   );
 }
 
 async function locate(job: JobRecord): Promise<JobLocation> {
   const now = await readJob(job.name);
-  if (now === undefined || now.state === 'ended') return 'unknown';
+  if (now === undefined) return 'unknown';
+  if (now.state === 'ended') return 'ended';
   return (await isFrozen(job.cgroup)) ? 'source-frozen' : 'source-running';
 }

@@ -6,7 +6,7 @@ import { execInJob as execInside, removeLog, stopProcesses } from '../job/contro
 import { launchJob } from '../job/launch.ts';
 import { lockJob } from '../job/lock.ts';
 import { type JobRecord, type JobSpec, parseJobSpec, type StoredJob } from '../job/record.ts';
-import { findJob, forgetJob, readJob, saveJob } from '../job/registry.ts';
+import { findJob, forgetJob, refuseExisting, saveJob } from '../job/registry.ts';
 import { freshState } from '../network/l2/fresh-state.ts';
 import { bridgeMtu } from '../network/l2/namespace.ts';
 import type { NetworkState } from '../network/l2/state.ts';
@@ -22,7 +22,7 @@ export async function runJob(value: unknown): Promise<JobRecord> {
   const unlock = await lockJob(spec.name);
   const undo = createUndoStack();
   try {
-    await refuseExisting(spec.name);
+    await refuseExisting(spec.name, 'choose another name');
     const place = await establish({ ...spec, network: await networkOf(spec) }, undo);
     undo.push('tasks', () => killCgroup(place.cgroup));
     const name = spec.kind === 'l2' ? spec.name : hostname();
@@ -87,14 +87,6 @@ export async function removeJob(name: string): Promise<void> {
 /** Runs a command inside a job, on our terminal; resolves to its exit status. */
 export async function execInJob(name: string, command: readonly string[]): Promise<number> {
   return execInside(await findJob(name), command);
-}
-
-async function refuseExisting(name: string): Promise<void> {
-  const present = await readJob(name);
-  if (present === undefined) return;
-  throw new MigrateError('JOB_EXISTS', `job ${name} exists already (${present.state})`, {
-    hint: present.state === 'ended' ? '`migrate rm` takes it away' : 'choose another name',
-  });
 }
 
 async function networkOf(spec: JobSpec): Promise<NetworkState | undefined> {

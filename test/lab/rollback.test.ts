@@ -64,6 +64,40 @@ describe('a restore that fails', () => {
   });
 });
 
+describe('a job that ends by itself while it moves', () => {
+  let world: World;
+
+  beforeAll(async () => {
+    world = await makeWorld(`re${process.pid}`, 'a', 'b');
+  });
+
+  afterAll(async () => {
+    await world?.down();
+  });
+
+  test('ends with 1, is nowhere, and leaves nothing on the target', async () => {
+    const empty = await stateOf(world, 'b');
+    await world.ask('a', `migrate run brief --l3 --ip ${ADDRESS}/24 -- sleep 1000`);
+    const { out } = await world.sh('a', MOVE_AND_END);
+    const said = JSON.parse(out.split('\n').at(-1) ?? '') as Failure;
+    expect(said).toMatchObject({ type: 'error', code: 'JOB_ENDED', exit: 1, location: 'ended' });
+    const soon = { timeout: 10_000, interval: 500 };
+    await expect.poll(() => stateOf(world, 'b'), soon).toEqual(empty);
+    expect(await world.ask('a', 'migrate ls')).toMatch(/^brief\s+l3\s+ended/m);
+    const again = await world.sh('a', 'migrate brief b');
+    expect(again).toMatchObject({ code: 1, err: expect.stringMatching(/job: has ended.*$/) });
+    await world.ask('a', 'migrate rm brief');
+  });
+});
+
+/** The program is killed as soon as the move has connected, long before it would be frozen. */
+const MOVE_AND_END = `
+init=$(migrate show brief | sed -n 's/^initPid: //p')
+migrate brief b --json | while read -r line; do
+  case $line in *'"plan"'*) pkill -9 -P "$init" ;; esac
+  printf '%s\\n' "$line"
+done`;
+
 interface Failure {
   readonly exit: number;
   readonly code: string;
