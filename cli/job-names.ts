@@ -5,7 +5,7 @@ import { usageError } from './usage.ts';
 export function refuseCommandName(name: string, command: Command): void {
   let root = command;
   while (root.parent !== null) root = root.parent;
-  const names = [...root.commands.map((candidate) => candidate.name()), 'help'];
+  const names = [...root.commands.map((candidate) => candidate.name()), 'help', 'resolve'];
   if (names.includes(name)) {
     throw usageError(`'${name}' cannot be the name of a job, it is a command of migrate`);
   }

@@ -1,7 +1,8 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, lstat, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { asMigrateError } from '../base/errors.ts';
+import { asMigrateError, MigrateError } from '../base/errors.ts';
+import { isErrno } from '../host/files.ts';
 import { bundleLimits } from './limits.ts';
 import type { ByteSink } from './sink.ts';
 
@@ -13,8 +14,15 @@ export interface BundleFile extends ByteSink {
   discard(): Promise<void>;
 }
 
-/** Readable by its owner alone: a bundle holds a job's memory. Throws TRANSFER_FAILED. */
+/**
+ * Readable by its owner alone: a bundle holds a job's memory. Throws USAGE for a name that something
+ * else than a file has, which would be gone afterwards, and TRANSFER_FAILED.
+ */
 export async function createBundleFile(path: string): Promise<BundleFile> {
+  const present = await lstat(path).catch(() => undefined);
+  if (present !== undefined && !present.isFile()) {
+    throw new MigrateError('USAGE', `${path} is there and is no regular file`);
+  }
   const partial = `${path}.partial`;
   await unlink(partial).catch(() => undefined);
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
@@ -44,7 +52,10 @@ export async function createBundleFile(path: string): Promise<BundleFile> {
 
 /** The bytes of a file in chunks, one read ahead. Throws TRANSFER_FAILED. */
 export async function* readBundleFile(path: string): AsyncGenerator<Uint8Array, void, void> {
-  const handle = await open(path, constants.O_RDONLY).catch(diskError);
+  const handle = await open(path, constants.O_RDONLY).catch((error) => {
+    if (isErrno(error, 'ENOENT')) throw new MigrateError('USAGE', `there is no file ${path}`);
+    return diskError(error);
+  });
   try {
     let next = readChunk(handle);
     for (let chunk = await next; chunk.length > 0; chunk = await next) {

@@ -20,9 +20,13 @@ export function pidfileOf(work: string): string {
   return join(work, 'restored.pid');
 }
 
+export function restoreLogOf(work: string): string {
+  return join(work, 'restore.log');
+}
+
 /** A restore that begins on `start` and holds the job, stopped, in its pre-resume hook. */
 export function armRestore(options: RestoreOptions): Promise<CriuProcess> {
-  const log = join(options.work, 'restore.log');
+  const log = restoreLogOf(options.work);
   return armCriu({
     directory: options.work,
     cgroup: options.cgroup,

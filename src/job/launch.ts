@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, rename, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { MigrateError } from '../base/errors.ts';
 import { isoNow, poll } from '../host/clock.ts';
@@ -34,6 +34,7 @@ export async function launchJob(
   const logPath = logPathOf(spec.name, spec.rootfs);
   await makePrivateDirectory(dirname(logPath));
   await writeFile(logPath, '', { flag: 'a', mode: 0o600 });
+  const log: LogPart = { path: logPath, from: (await stat(logPath)).size };
   const init = await installJobInit(spec.rootfs ?? '');
   const [program = '', ...args] = launchArguments(spec, place, init, logPath);
   const launcher = spawnProgram(program, args, {
@@ -42,11 +43,11 @@ export async function launchJob(
     env: jobEnvironment(spec),
   });
   const words = collect(launcher);
-  const initPid = await started(launcher, init, logPath, words);
+  const initPid = await started(launcher, init, log, words);
   launcher.unref();
-  const stat = await readProcess(initPid);
-  if (stat === undefined) throw await startFailure(logPath, words());
-  return { initPid, initStartTime: stat.startTime, createdAt: isoNow(), logPath };
+  const first = await readProcess(initPid);
+  if (first === undefined) throw await startFailure(log, words());
+  return { initPid, initStartTime: first.startTime, createdAt: isoNow(), logPath };
 }
 
 /** Puts job-init where every host has it: its mapping is compared by path and size at a restore. */
@@ -120,7 +121,7 @@ function jobEnvironment(spec: JobSpec): Record<string, string> {
 async function started(
   launcher: Spawned,
   init: string,
-  logPath: string,
+  log: LogPart,
   words: () => string,
 ): Promise<number> {
   let initPid: number | undefined;
@@ -145,7 +146,7 @@ async function started(
   // A program that is itself called env, or slow storage, is no failure while job-init lives.
   if (over || initPid === undefined) {
     launcher.kill('SIGKILL');
-    throw await startFailure(logPath, words());
+    throw await startFailure(log, words());
   }
   return initPid;
 }
@@ -155,12 +156,19 @@ function starters(init: string): string[] {
   return [init, '/env', '/setpriv'];
 }
 
-async function startFailure(logPath: string, words: string): Promise<MigrateError> {
-  const log = (await readIfPresent(logPath)) ?? '';
-  const line = (words.trim() || log.trim()).split('\n').at(-1) ?? '';
+/** What this launch has added to a log that an earlier job of the name may have begun. */
+interface LogPart {
+  readonly path: string;
+  /** Bytes. */
+  readonly from: number;
+}
+
+async function startFailure({ path, from }: LogPart, words: string): Promise<MigrateError> {
+  const log = Buffer.from((await readIfPresent(path)) ?? '').subarray(from);
+  const line = (words.trim() || log.toString().trim()).split('\n').at(-1) ?? '';
   return new MigrateError('JOB_START_FAILED', `the program did not start: ${line || 'it ended'}`, {
     side: 'local',
-    logs: [logPath],
+    logs: [path],
   });
 }
 

@@ -7,19 +7,27 @@ const text = z.string().max(4096);
 const interfaceAddress = z.union([z.cidrv4(), z.cidrv6()]);
 const deviceName = z.string().regex(/^[A-Za-z0-9_.:@-]{1,15}$/);
 
-/** A job's name also names files and cgroups, so it is kept to what all of them allow. */
+/**
+ * A job's name also names files and cgroups, so it is kept to what all of them allow: a cgroup's own
+ * files begin with `cgroup.`.
+ */
 export const jobName = z
   .string()
   .regex(
-    /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/,
-    'a name has letters, digits, _ . - and no leading dash',
+    /^(?!cgroup[.])[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/,
+    'a name has up to 63 letters, digits, _ . - and begins with none of _ . - nor with cgroup.',
   );
 
 /** What a person asks for with `migrate run`. */
 export const jobSpecSchema = z.strictObject({
   name: jobName,
   kind: z.enum(['l3', 'l2']),
-  ip: z.array(interfaceAddress).min(1).max(8),
+  ip: z
+    .array(interfaceAddress)
+    .min(1)
+    .max(8)
+    .refine((all) => !all.some((one) => /^(0\.0\.0\.0|[0:]+)\//.test(one)), 'no wildcard address')
+    .refine((all) => new Set(all).size === all.length, 'the same address twice'),
   dev: deviceName.optional(),
   bridge: deviceName.optional(),
   gateway: z.union([z.ipv4(), z.ipv6()]).optional(),

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { resolve } from 'node:path';
 import { MigrateError } from '../base/errors.ts';
 import { createUndoStack } from '../base/undo.ts';
-import { createBundleFile, createBundleWriter } from '../bundle/index.ts';
+import { type BundleFile, createBundleFile, createBundleWriter } from '../bundle/index.ts';
 import {
   dump,
   endFrozen,
@@ -24,7 +25,9 @@ import type { JobRecord } from '../job/record.ts';
 import { findJob, forgetJob } from '../job/registry.ts';
 import type { NetworkState } from '../network/l2/state.ts';
 import { dismantlePlace } from '../restore/establish.ts';
+import { openJournal, removeJournal } from './journal.ts';
 import { migrateVersion, recoveryOf } from './program.ts';
+import { refuseCutOff } from './recover.ts';
 import { explainFailure } from './roll-back.ts';
 import { packNetwork } from './send-job.ts';
 import { openSourceNetwork } from './source-network.ts';
@@ -52,6 +55,7 @@ export async function checkpointJob(
     if (job.state === 'ended') {
       throw new MigrateError('JOB_NOT_RUNNING', `job ${name} has ended`, { side: 'local' });
     }
+    await refuseCutOff(name);
     return await checkpoint(job, file, options.leaveRunning, undo);
   } catch (error) {
     throw await explainFailure(error, { job, undo, committed: false, journal: undefined });
@@ -68,6 +72,15 @@ async function checkpoint(
 ): Promise<CheckpointResult> {
   const id = randomBytes(16).toString('hex');
   const [survey, criu] = await Promise.all([surveyJob(job), checkCriu()]);
+  // What CRIU's hook and `recover` go by when we are killed: it is never committed to elsewhere.
+  const journal = await openJournal({ id, side: 'source', job: job.name, host: resolve(file) });
+  undo.push('journal', async () => {
+    await journal.close();
+    await removeJournal(id, 'source');
+  });
+  await journal.write('prepared');
+  const out = await createBundleFile(file);
+  undo.push('bundle file', () => out.discard());
   const lock = sourceLockOf(job, id, job.device, {});
   const ready = await prepareDump({ id, job, lock, recover: recoveryOf(job.name) }, undo);
   const source = await openSourceNetwork(job, undo);
@@ -81,20 +94,22 @@ async function checkpoint(
     undo.forget('freeze');
     frozenMs = nowMs() - frozenAt;
   }
-  const written = await writeFile(file, { ready, survey, id, criuVersion: criu.version, network });
+  const written = await writeBundle(out, { ready, survey, id, criuVersion: criu.version, network });
   if (!leaveRunning) {
     await endFrozen(ready);
     undo.commit();
     frozenMs = nowMs() - frozenAt;
     await clearAway(ready);
+    await journal.close();
+    await removeJournal(id, 'source');
   } else {
     await undo.rollback();
   }
   return { ...written, frozenMs: Math.round(frozenMs * 10) / 10 };
 }
 
-async function writeFile(
-  path: string,
+async function writeBundle(
+  file: BundleFile,
   what: {
     readonly ready: ReadyDump;
     readonly survey: Awaited<ReturnType<typeof surveyJob>>;
@@ -103,23 +118,17 @@ async function writeFile(
     readonly network: NetworkState | undefined;
   },
 ): Promise<Omit<CheckpointResult, 'frozenMs'>> {
-  const file = await createBundleFile(path);
-  try {
-    const createdAt = isoNow();
-    const writer = createBundleWriter(file, { id: what.id, createdAt });
-    const { network, ...rest } = what;
-    const { bytes, sha256, memoryBytes } = await packJob(writer, {
-      ...rest,
-      createdAt,
-      migrateVersion,
-      network: async () => packNetwork(network),
-    });
-    await file.commit();
-    return { bytes, sha256, memoryBytes };
-  } catch (error) {
-    await file.discard();
-    throw error;
-  }
+  const createdAt = isoNow();
+  const writer = createBundleWriter(file, { id: what.id, createdAt });
+  const { network, ...rest } = what;
+  const { bytes, sha256, memoryBytes } = await packJob(writer, {
+    ...rest,
+    createdAt,
+    migrateVersion,
+    network: async () => packNetwork(network),
+  });
+  await file.commit();
+  return { bytes, sha256, memoryBytes };
 }
 
 /** The job is in the file now; nothing of it stays on this host. */

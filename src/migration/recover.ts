@@ -61,16 +61,27 @@ export async function recoverJobs(name?: string): Promise<Recovery[]> {
   const recoveries: Recovery[] = (await sweepDeadAgents())
     .filter(({ job }) => name === undefined || job === name)
     .map(({ job, id }) => ({ job, id, action: 'rolled-back', location: 'source-running' }));
+  let failure: MigrateError | undefined;
   for (const entry of await readJournals()) {
     if (entry.side !== 'source' || (name !== undefined && entry.job !== name)) continue;
-    const unlock = await lockJob(entry.job);
     try {
-      recoveries.push(await recover(entry));
-    } finally {
-      await unlock();
+      recoveries.push(await recoverOne(entry));
+    } catch (error) {
+      // One that cannot be recovered yet keeps no other from it.
+      failure ??= asMigrateError(error);
     }
   }
+  if (failure !== undefined) throw failure;
   return recoveries;
+}
+
+async function recoverOne(entry: JournalEntry): Promise<Recovery> {
+  const unlock = await lockJob(entry.job);
+  try {
+    return await recover(entry);
+  } finally {
+    await unlock();
+  }
 }
 
 async function recover(entry: JournalEntry): Promise<Recovery> {
@@ -114,7 +125,7 @@ async function runsOnTarget(entry: JournalEntry): Promise<boolean> {
   } catch (error) {
     const cause = asMigrateError(error);
     throw new MigrateError('HALTED_UNKNOWN', `${entry.host} does not say: ${cause.message}`, {
-      location: 'source-frozen',
+      location: 'unknown',
       hint: `when ${entry.host} is back: migrate recover ${entry.job}`,
       cause,
     });

@@ -18,6 +18,7 @@ import { receiveBundle } from '../restore/receive.ts';
 import { announceJob } from './announce-job.ts';
 import { jobIdentity, parseMessage } from './protocol.ts';
 import { recordOf } from './record-of.ts';
+import { refuseCutOff } from './recover.ts';
 
 /** Starts a job from a file, here; nothing stays when it fails. */
 export async function restoreJob(
@@ -52,7 +53,13 @@ async function restore(
   );
   const unlock = await lockJob(identity.name);
   try {
+    await refuseCutOff(identity.name);
     await refuseExisting(identity.name, 'restore it with --name');
+    // The job has its log open by the name that it was run with.
+    if (manifest.job.name !== identity.name) {
+      const theirs = `stop that one: both would write to the log of ${manifest.job.name}`;
+      await refuseExisting(manifest.job.name, theirs);
+    }
     await installJobInit(identity.rootfs ?? '');
     const place = await establish({ ...identity, network }, undo);
     await ensureLog(manifest.job.name, undo, identity.rootfs);

@@ -12,6 +12,7 @@ import { bridgeMtu } from '../network/l2/namespace.ts';
 import type { NetworkState } from '../network/l2/state.ts';
 import { dismantlePlace, establish } from '../restore/establish.ts';
 import { announceJob } from './announce-job.ts';
+import { refuseCutOff } from './recover.ts';
 
 /** How long a program may take to end after SIGTERM, unless said. */
 const stopTimeoutMs = 10_000;
@@ -22,6 +23,7 @@ export async function runJob(value: unknown): Promise<JobRecord> {
   const unlock = await lockJob(spec.name);
   const undo = createUndoStack();
   try {
+    await refuseCutOff(spec.name);
     await refuseExisting(spec.name, 'choose another name');
     const place = await establish({ ...spec, network: await networkOf(spec) }, undo);
     undo.push('tasks', () => killCgroup(place.cgroup));
@@ -62,6 +64,7 @@ export async function stopJob(name: string, options: { timeoutMs?: number } = {}
   const job = await findJob(name);
   const unlock = await lockJob(name);
   try {
+    await refuseCutOff(name);
     await stopProcesses(job, options.timeoutMs ?? stopTimeoutMs);
   } finally {
     await unlock();
@@ -73,6 +76,7 @@ export async function removeJob(name: string): Promise<void> {
   const job = await findJob(name);
   const unlock = await lockJob(name);
   try {
+    await refuseCutOff(name);
     if (job.state !== 'ended') {
       throw new MigrateError('USAGE', `job ${name} still runs`, { hint: '`migrate stop` first' });
     }

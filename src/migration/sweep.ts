@@ -1,9 +1,11 @@
 import { join } from 'node:path';
 import { removeImagesDirectory } from '../criu/images.ts';
-import { findCgroupRoot, killCgroup } from '../host/cgroup.ts';
-import { removeTree } from '../host/files.ts';
+import { restoreLogOf } from '../criu/restore.ts';
+import { cgroupPids, findCgroupRoot, killCgroup } from '../host/cgroup.ts';
+import { readIfPresent, removeTree } from '../host/files.ts';
 import { isLocked, lockJob } from '../job/lock.ts';
 import { cgroupParentName, paths } from '../job/paths.ts';
+import { readJob } from '../job/registry.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
 import { presentAddresses } from '../network/l3/identity.ts';
 import { removeLock } from '../network/switchover/lock.ts';
@@ -18,8 +20,8 @@ import { type JournalEntry, readJournals, removeJournal } from './journal.ts';
 export async function sweepDeadAgents(): Promise<JournalEntry[]> {
   const swept: JournalEntry[] = [];
   for (const entry of await readJournals()) {
-    if (entry.side !== 'target' || entry.state !== 'prepared') continue;
-    if (await isLocked(entry.job)) continue;
+    if (entry.side !== 'target' || (await isLocked(entry.job))) continue;
+    if (!(await neverRan(entry))) continue;
     const unlock = await lockJob(entry.job);
     try {
       await sweep(entry);
@@ -31,8 +33,25 @@ export async function sweepDeadAgents(): Promise<JournalEntry[]> {
   return swept;
 }
 
+/**
+ * Before the commit nothing runs. After it only CRIU's own word counts: its hook had lost the agent,
+ * so it killed what it had restored. A log that does not say so leaves the question open.
+ */
+async function neverRan({ id, job: name, state }: JournalEntry): Promise<boolean> {
+  if (state === 'prepared') return true;
+  if (state !== 'committed' || (await readJob(name))?.moveId === id) return false;
+  const log = await readIfPresent(restoreLogOf(workOf(id)));
+  const cgroup = join(await findCgroupRoot(), cgroupParentName, name);
+  const tasks = await cgroupPids(cgroup).catch(() => []);
+  return tasks.length === 0 && log?.includes('Restoring FAILED') === true;
+}
+
+function workOf(id: string): string {
+  return join(paths.moves, `${id}.in`);
+}
+
 async function sweep({ id, job: name, identity }: JournalEntry): Promise<void> {
-  const work = join(paths.moves, `${id}.in`);
+  const work = workOf(id);
   if (identity !== undefined) {
     const cgroup = join(await findCgroupRoot(), cgroupParentName, name);
     await killCgroup(cgroup);

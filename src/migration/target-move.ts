@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { MigrateError } from '../base/errors.ts';
+import { asMigrateError, MigrateError } from '../base/errors.ts';
 import type { UndoStack } from '../base/undo.ts';
 import type { Manifest } from '../bundle/index.ts';
 import { makeImagesDirectory, removeImagesDirectory } from '../criu/images.ts';
@@ -46,6 +46,7 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
   let saved: Promise<void> = Promise.resolve();
   let received: { manifest: Manifest; held: HeldJob } | undefined;
   let committed = false;
+  let resumed = false;
   let announced: Promise<void> = Promise.resolve();
   let unlock: () => Promise<void> = async () => undefined;
 
@@ -58,6 +59,17 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
     journal = undefined;
     const [first] = failures;
     if (first !== undefined) throw first.with({ side: 'target', phase: 'abort' });
+  }
+
+  async function finish(): Promise<void> {
+    await saved;
+    await expect(established).settle();
+    await removeImagesDirectory(join(work, 'images'));
+    await removeTree(work);
+    await journal?.close();
+    await removeJournal(id, 'target');
+    journal = undefined;
+    await unlock();
   }
 
   return {
@@ -76,13 +88,7 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
     },
     rehearse: (source) => rehearse(source, join(work, 'rehearsal'), id),
     async receive(source, tellReceived) {
-      const bundle = await receiveBundle(source, work, id);
-      refuseOtherJob(request, bundle.manifest);
-      tellReceived();
-      if (request.job.kind === 'l2') refuseChangedNetwork(request, bundle.network);
-      await placeFiles(bundle.manifest, join(work, 'files'));
-      const held = await expect(restoring).begin();
-      received = { manifest: bundle.manifest, held };
+      received = await restoreHeld(request, work, expect(restoring), { source, tellReceived });
     },
     async commit(tellLive) {
       const { manifest, held } = expect(received);
@@ -94,6 +100,7 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
       announced = announceJob(request.job.ip, place);
       tellLive();
       await held.resume();
+      resumed = true;
       // The answer goes first: the source holds packets until it has it, and the journal has said
       // that the job is here.
       setImmediate(() => {
@@ -101,20 +108,14 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
       });
       return { initPid: held.initPid };
     },
-    async finish() {
-      await saved;
-      await expect(established).settle();
-      await removeImagesDirectory(join(work, 'images'));
-      await removeTree(work);
-      await journal?.close();
-      await removeJournal(id, 'target');
-      await unlock();
-    },
+    finish,
     abort: rollback,
     async connectionEnded() {
       await rollback().catch(() => undefined);
       await saved;
       await announced;
+      // A source that died after the commit will not say so: what only the move needed goes.
+      if (committed && resumed && journal !== undefined) await finish();
     },
   };
 }
@@ -137,6 +138,25 @@ async function prepareHost(
   const place = await establish({ ...job, network, mutedBy: id }, undo);
   await addNeighbours(request.neighbours, place.device, place.netns);
   return place;
+}
+
+/** Reads the bundle, judges it, and restores the job from it, held. */
+async function restoreHeld(
+  request: PrepareRequest,
+  work: string,
+  restoring: ArmedRestore,
+  { source, tellReceived }: { source: AsyncIterable<Uint8Array>; tellReceived: () => void },
+): Promise<{ manifest: Manifest; held: HeldJob }> {
+  const { manifest, network } = await receiveBundle(source, work, request.id);
+  refuseOtherJob(request, manifest);
+  tellReceived();
+  if (request.job.kind === 'l2') refuseChangedNetwork(request, network);
+  await placeFiles(manifest, join(work, 'files'));
+  try {
+    return { manifest, held: await restoring.begin() };
+  } catch (error) {
+    throw asMigrateError(error).with({ phase: 'restore' });
+  }
 }
 
 async function rehearse(
