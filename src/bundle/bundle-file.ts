@@ -23,7 +23,7 @@ export async function createBundleFile(path: string): Promise<BundleFile> {
   if (present !== undefined && !present.isFile()) {
     throw new MigrateError('USAGE', `${path} is there and is no regular file`);
   }
-  const partial = `${path}.partial`;
+  const partial = partialOf(path);
   await unlink(partial).catch(() => undefined);
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   const handle = await open(partial, flags, 0o600).catch(diskError);
@@ -48,6 +48,15 @@ export async function createBundleFile(path: string): Promise<BundleFile> {
       await unlink(partial).catch(() => undefined);
     },
   };
+}
+
+/** Removes what a writer that was killed has left of a bundle: it holds a job's memory. */
+export async function removePartialBundle(path: string): Promise<void> {
+  await unlink(partialOf(path)).catch(() => undefined);
+}
+
+function partialOf(path: string): string {
+  return `${path}.partial`;
 }
 
 /** The bytes of a file in chunks, one read ahead. Throws TRANSFER_FAILED. */

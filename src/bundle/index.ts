@@ -1,4 +1,9 @@
-export { type BundleFile, createBundleFile, readBundleFile } from './bundle-file.ts';
+export {
+  type BundleFile,
+  createBundleFile,
+  readBundleFile,
+  removePartialBundle,
+} from './bundle-file.ts';
 export { packDocument, unpackDocument } from './document.ts';
 export { extractTarTo } from './extract.ts';
 export { bundleLimits } from './limits.ts';

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { MigrateError } from '../base/errors.ts';
 import { createUndoStack } from '../base/undo.ts';
@@ -73,7 +74,13 @@ async function checkpoint(
   const id = randomBytes(16).toString('hex');
   const [survey, criu] = await Promise.all([surveyJob(job), checkCriu()]);
   // What CRIU's hook and `recover` go by when we are killed: it is never committed to elsewhere.
-  const journal = await openJournal({ id, side: 'source', job: job.name, host: resolve(file) });
+  const journal = await openJournal({
+    id,
+    side: 'source',
+    job: job.name,
+    host: hostname(),
+    file: resolve(file),
+  });
   undo.push('journal', async () => {
     await journal.close();
     await removeJournal(id, 'source');

@@ -27,6 +27,8 @@ const entrySchema = z.strictObject({
   id: z.string(),
   job: z.string(),
   host: z.string(),
+  /** A checkpoint's: the bundle file that it writes, and that is worth nothing before its end. */
+  file: z.string().optional(),
   /** The target's: what has to be taken away if its agent dies. */
   identity: jobIdentity.optional(),
 });
@@ -46,6 +48,7 @@ export async function openJournal(about: {
   readonly side: 'source' | 'target';
   readonly job: string;
   readonly host: string;
+  readonly file?: string;
   readonly identity?: JournalEntry['identity'];
 }): Promise<Journal> {
   await mkdir(paths.journal, { recursive: true, mode: 0o700 });

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asMigrateError, type JobLocation, MigrateError } from '../base/errors.ts';
+import { removePartialBundle } from '../bundle/index.ts';
 import { removeSourceLock, reopen, sourceLockOf } from '../checkpoint/source-lock.ts';
 import { removeImagesDirectory } from '../criu/images.ts';
 import { isFrozen, killCgroup, thawCgroup } from '../host/cgroup.ts';
@@ -87,6 +88,7 @@ async function recoverOne(entry: JournalEntry): Promise<Recovery> {
 async function recover(entry: JournalEntry): Promise<Recovery> {
   const { id } = entry;
   await poll(() => criuIsGone(id), criuTimeoutMs, pollStepMs);
+  if (entry.file !== undefined) await removePartialBundle(entry.file);
   const job = await readJob(entry.job);
   if (job === undefined) {
     await clean(id, undefined);

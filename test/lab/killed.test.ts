@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { makeWorld, type Running, tell, type World } from './world.ts';
+
+const ADDRESS = '10.77.0.152';
+
+describe('a checkpoint that is killed while the job is frozen', () => {
+  let world: World;
+  let client: Running;
+  let before: string;
+
+  beforeAll(async () => {
+    world = await makeWorld(`kl${process.pid}`, 'a', 'c');
+    const server = '/shared/workloads/echo-server 7000 /root/open-file';
+    await world.ask('a', `migrate run held --l3 --ip ${ADDRESS}/24 -- ${server}`);
+    // What a first checkpoint leaves on purpose is there before the comparison begins.
+    await world.ask('a', 'migrate checkpoint held -o /root/held.bundle --leave-running');
+    client = world.start('c', `exec python3 /shared/workloads/byte-client.py ${ADDRESS} 7000`);
+    expect(await client.line()).toBe('ready');
+    before = await stateOf(world);
+  });
+
+  afterAll(async () => {
+    await world?.down();
+  });
+
+  test('is undone by what CRIU starts then, or by migrate recover', async () => {
+    client.say('mark');
+    await client.line();
+    await world.ask('a', CHECKPOINT_AND_KILL);
+    await world.ask('a', 'sleep 1; migrate recover');
+    const soon = { timeout: 10_000, interval: 200 };
+    await expect.poll(() => world.ask('a', 'migrate ls'), soon).toMatch(/^held\s+l3\s+running/m);
+    client.say('mark');
+    const silence = JSON.parse(await client.line()) as { gapMs: number };
+    tell('a checkpoint that was killed', { 'silence (ms)': silence.gapMs });
+  });
+
+  test('leaves the connection as it was, and nothing else', async () => {
+    expect(await stateOf(world)).toBe(before);
+    expect((await world.sh('a', 'test -e /root/held.bundle.partial')).code).not.toBe(0);
+    const totals = JSON.parse((await client.end()).out) as { sent: number; received: number };
+    expect(totals).toMatchObject({ wrong: 0, error: null, received: totals.sent });
+  });
+});
+
+const CHECKPOINT_AND_KILL = `
+cgroup=$(migrate show held | sed -n 's/^cgroup: //p')
+migrate checkpoint held -o /root/held.bundle & checkpoint=$!
+for _ in $(seq 100000); do
+  read -r frozen < "$cgroup/cgroup.freeze"
+  if [ "$frozen" = 1 ]; then break; fi
+done
+kill -9 $checkpoint
+test "$frozen" = 1`;
+
+async function stateOf(world: World): Promise<string> {
+  return world.ask('a', 'exec python3 /shared/workloads/host-state.py');
+}
