@@ -1,6 +1,7 @@
-import { writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MigrateError } from '../base/errors.ts';
+import { readIfPresent } from '../host/files.ts';
 import { type Spawned, spawnProgram } from '../host/spawn.ts';
 import { hookGateBase64 } from './hook/gate.ts';
 import { type HookMoment, hookScript } from './hook/script.ts';
@@ -117,4 +118,14 @@ function follow(child: Spawned, start: CriuStart): CriuProcess {
       child.channel?.output.write(`${word}\n`);
     },
   };
+}
+
+/** Whether no criu works on that move any more, on either side of it. */
+export async function criuIsGone(moveId: string): Promise<boolean> {
+  for (const pid of await readdir('/proc')) {
+    if (!/^\d+$/.test(pid)) continue;
+    const command = await readIfPresent(`/proc/${pid}/cmdline`);
+    if (command?.startsWith('criu\0') === true && command.includes(moveId)) return false;
+  }
+  return true;
 }

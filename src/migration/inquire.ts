@@ -8,10 +8,13 @@ export async function inquire(about: {
   readonly id: string;
   readonly job: string;
 }): Promise<InquiryAnswer> {
-  const job = await readJob(about.job);
-  if (job?.moveId === about.id && job.state !== 'ended') return 'running';
   await sweepDeadAgents();
-  const journals = await readJournals();
-  const open = journals.some(({ id, side }) => id === about.id && side === 'target');
-  return open ? 'unsure' : 'absent';
+  const journal = (await readJournals()).find(
+    ({ id, side }) => id === about.id && side === 'target',
+  );
+  // It may have ended here since, or have moved on: it ran here all the same.
+  if (journal?.state === 'running' || (await readJob(about.job))?.moveId === about.id) {
+    return 'running';
+  }
+  return journal === undefined ? 'absent' : 'unsure';
 }

@@ -5,6 +5,7 @@ import { MigrateError } from '../base/errors.ts';
 import { isoNow } from '../host/clock.ts';
 import { readIfPresent } from '../host/files.ts';
 import { paths } from '../job/paths.ts';
+import { jobRecordSchema, type StoredJob } from '../job/record.ts';
 import { jobIdentity } from './protocol.ts';
 
 /** The states of a move, in order; a side writes one before it takes the step that it names. */
@@ -31,6 +32,8 @@ const entrySchema = z.strictObject({
   file: z.string().optional(),
   /** The target's: what has to be taken away if its agent dies. */
   identity: jobIdentity.optional(),
+  /** The target's from the commit on: the job, should its agent die before it is in the registry. */
+  record: jobRecordSchema.optional(),
 });
 export type JournalEntry = z.infer<typeof entrySchema>;
 
@@ -38,7 +41,7 @@ export type JournalEntry = z.infer<typeof entrySchema>;
 export interface Journal {
   readonly id: string;
   /** Resolves when the line is on the disk. */
-  write(state: MoveState): Promise<void>;
+  write(state: MoveState, record?: StoredJob): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -55,8 +58,9 @@ export async function openJournal(about: {
   const file = await open(journalPathOf(about.id, about.side), 'a', 0o600);
   return {
     id: about.id,
-    async write(state) {
-      const entry: JournalEntry = { at: isoNow(), state, ...about };
+    async write(state, record) {
+      const known = record === undefined ? about : { ...about, record };
+      const entry: JournalEntry = { at: isoNow(), state, ...known };
       await file.appendFile(`${JSON.stringify(entry)}\n`);
       await file.datasync();
     },

@@ -1,12 +1,12 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asMigrateError, type JobLocation, MigrateError } from '../base/errors.ts';
 import { removePartialBundle } from '../bundle/index.ts';
 import { removeSourceLock, reopen, sourceLockOf } from '../checkpoint/source-lock.ts';
 import { removeImagesDirectory } from '../criu/images.ts';
+import { criuIsGone } from '../criu/process.ts';
 import { isFrozen, killCgroup, thawCgroup } from '../host/cgroup.ts';
 import { poll } from '../host/clock.ts';
-import { readIfPresent, removeTree } from '../host/files.ts';
+import { removeTree } from '../host/files.ts';
 import { removeLog } from '../job/control.ts';
 import { lockJob } from '../job/lock.ts';
 import { paths } from '../job/paths.ts';
@@ -61,7 +61,11 @@ export async function listMoves(): Promise<MoveStatus[]> {
 export async function recoverJobs(name?: string): Promise<Recovery[]> {
   const recoveries: Recovery[] = (await sweepDeadAgents())
     .filter(({ job }) => name === undefined || job === name)
-    .map(({ job, id }) => ({ job, id, action: 'rolled-back', location: 'source-running' }));
+    .map(({ job, id, ran }) =>
+      ran
+        ? { job, id, action: 'finished', location: 'target-running' }
+        : { job, id, action: 'rolled-back', location: 'source-running' },
+    );
   let failure: MigrateError | undefined;
   for (const entry of await readJournals()) {
     if (entry.side !== 'source' || (name !== undefined && entry.job !== name)) continue;
@@ -94,7 +98,9 @@ async function recover(entry: JournalEntry): Promise<Recovery> {
     await clean(id, undefined);
     return { job: entry.job, id, action: 'nothing', location: 'unknown' };
   }
-  if (decidedStates.has(entry.state) && (await runsOnTarget(entry))) {
+  // `running` is the target's own answer, written down.
+  const isOpen = openStates.has(entry.state);
+  if (entry.state === 'running' || (isOpen && (await runsOnTarget(entry)))) {
     await killCgroup(job.cgroup);
     await clean(id, job);
     await dismantlePlace(job);
@@ -109,7 +115,7 @@ async function recover(entry: JournalEntry): Promise<Recovery> {
 }
 
 /** From the commit on only the target knows; `halted` is what a lost answer leaves. */
-const decidedStates: ReadonlySet<string> = new Set(['committed', 'running', 'halted']);
+const openStates: ReadonlySet<string> = new Set(['committed', 'halted']);
 
 /** Asks the target; only its own word decides, so no answer leaves everything as it is. */
 async function runsOnTarget(entry: JournalEntry): Promise<boolean> {
@@ -139,15 +145,6 @@ async function clean(id: string, job: JobRecord | undefined): Promise<void> {
   await removeImagesDirectory(join(paths.moves, id, 'images'));
   await removeTree(join(paths.moves, id));
   await removeJournal(id, 'source');
-}
-
-async function criuIsGone(id: string): Promise<boolean> {
-  for (const pid of await readdir('/proc')) {
-    if (!/^\d+$/.test(pid)) continue;
-    const command = await readIfPresent(`/proc/${pid}/cmdline`);
-    if (command?.startsWith('criu\0') === true && command.includes(id)) return false;
-  }
-  return true;
 }
 
 async function locate(job: JobRecord | undefined): Promise<JobLocation> {

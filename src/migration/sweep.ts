@@ -1,36 +1,72 @@
 import { join } from 'node:path';
 import { removeImagesDirectory } from '../criu/images.ts';
+import { criuIsGone } from '../criu/process.ts';
 import { restoreLogOf } from '../criu/restore.ts';
 import { cgroupPids, findCgroupRoot, killCgroup } from '../host/cgroup.ts';
 import { readIfPresent, removeTree } from '../host/files.ts';
+import { readProcess } from '../host/proc.ts';
 import { isLocked, lockJob } from '../job/lock.ts';
 import { cgroupParentName, paths } from '../job/paths.ts';
-import { readJob } from '../job/registry.ts';
+import { readJob, saveJob } from '../job/registry.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
+import { attachToBridge } from '../network/l2/namespace.ts';
 import { presentAddresses } from '../network/l3/identity.ts';
 import { removeLock } from '../network/switchover/lock.ts';
 import { dismantlePlace } from '../restore/establish.ts';
-import { type JournalEntry, readJournals, removeJournal } from './journal.ts';
+import { type JournalEntry, openJournal, readJournals, removeJournal } from './journal.ts';
+
+export interface Swept extends JournalEntry {
+  /** Its job runs here; if not, it never did. */
+  readonly ran: boolean;
+}
 
 /**
- * Takes away what agents left on this host that died before the commit of their move: nothing of it
- * has run, and the source runs on. An agent that lives holds the lock of its job. Resolves to the
- * moves that were undone.
+ * Ends the moves to this host whose agents died: takes away what never ran, since the source runs
+ * on, and keeps what runs, without what only the move needed. An agent that lives holds the lock of
+ * its job. A move that cannot be judged yet is left alone.
  */
-export async function sweepDeadAgents(): Promise<JournalEntry[]> {
-  const swept: JournalEntry[] = [];
+export async function sweepDeadAgents(): Promise<Swept[]> {
+  const swept: Swept[] = [];
   for (const entry of await readJournals()) {
-    if (entry.side !== 'target' || (await isLocked(entry.job))) continue;
-    if (!(await neverRan(entry))) continue;
+    if (entry.side !== 'target' || entry.state === 'running') continue;
+    if (await isLocked(entry.job)) continue;
     const unlock = await lockJob(entry.job);
     try {
-      await sweep(entry);
-      swept.push(entry);
+      const ran = await whetherItRan(entry);
+      if (ran === undefined) continue;
+      if (ran) await adopt(entry);
+      else await discard(entry);
+      await clear(entry);
+      // The source may still ask: that it ran here must be known for as long.
+      if (!ran) await removeJournal(entry.id, 'target');
+      swept.push({ ...entry, ran });
     } finally {
       await unlock();
     }
   }
   return swept;
+}
+
+/** undefined: not to be told, or not yet. */
+async function whetherItRan(entry: JournalEntry): Promise<boolean | undefined> {
+  if ((await readJob(entry.job))?.moveId === entry.id) return true;
+  if (await neverRan(entry)) return false;
+  const { record } = entry;
+  if (record === undefined || !(await criuIsGone(entry.id))) return undefined;
+  const init = await readProcess(record.initPid);
+  return init?.startTime === record.initStartTime ? true : undefined;
+}
+
+/** The agent died between the commit and its last step: what it had still to do. */
+async function adopt(entry: JournalEntry): Promise<void> {
+  const { id, job, record } = entry;
+  if (record !== undefined && (await readJob(job))?.moveId !== id) {
+    if (record.hostEnd !== undefined && record.bridge !== undefined) {
+      await attachToBridge(record.hostEnd, record.bridge);
+    }
+    await saveJob(record);
+  }
+  await noteRunning(entry);
 }
 
 /**
@@ -50,16 +86,22 @@ function workOf(id: string): string {
   return join(paths.moves, `${id}.in`);
 }
 
-async function sweep({ id, job: name, identity }: JournalEntry): Promise<void> {
-  const work = workOf(id);
-  if (identity !== undefined) {
-    const cgroup = join(await findCgroupRoot(), cgroupParentName, name);
-    await killCgroup(cgroup);
-    const [present] = await presentAddresses(identity.ip.map(parseInterfaceAddress));
-    await dismantlePlace({ ...identity, cgroup, device: present?.device ?? 'lo' });
-  }
+async function noteRunning({ id, job, host }: JournalEntry): Promise<void> {
+  const journal = await openJournal({ id, side: 'target', job, host });
+  await journal.write('running');
+  await journal.close();
+}
+
+async function discard({ job: name, identity }: JournalEntry): Promise<void> {
+  if (identity === undefined) return;
+  const cgroup = join(await findCgroupRoot(), cgroupParentName, name);
+  await killCgroup(cgroup);
+  const [present] = await presentAddresses(identity.ip.map(parseInterfaceAddress));
+  await dismantlePlace({ ...identity, cgroup, device: present?.device ?? 'lo' });
+}
+
+async function clear({ id }: JournalEntry): Promise<void> {
   await removeLock({ id });
-  await removeImagesDirectory(join(work, 'images'));
-  await removeTree(work);
-  await removeJournal(id, 'target');
+  await removeImagesDirectory(join(workOf(id), 'images'));
+  await removeTree(workOf(id));
 }

@@ -45,13 +45,12 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
   let restoring: ArmedRestore | undefined;
   let saved: Promise<void> = Promise.resolve();
   let received: { manifest: Manifest; held: HeldJob } | undefined;
-  let committed = false;
-  let resumed = false;
+  let stage: 'open' | 'committed' | 'resumed' = 'open';
   let announced: Promise<void> = Promise.resolve();
   let unlock: () => Promise<void> = async () => undefined;
 
   async function rollback(): Promise<void> {
-    if (committed) return;
+    if (stage !== 'open') return;
     const failures = await undo.rollback();
     await journal?.close();
     await removeJournal(id, 'target');
@@ -61,13 +60,11 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
     if (first !== undefined) throw first.with({ side: 'target', phase: 'abort' });
   }
 
-  async function finish(): Promise<void> {
+  async function tidyUp(): Promise<void> {
     await saved;
     await expect(established).settle();
-    await removeImagesDirectory(join(work, 'images'));
-    await removeTree(work);
+    await removeWork(work);
     await journal?.close();
-    await removeJournal(id, 'target');
     journal = undefined;
     await unlock();
   }
@@ -79,8 +76,7 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
       journal = await openTargetJournal(request);
       await journal.write('prepared');
       try {
-        established = await prepareHost(request, work, undo);
-        restoring = await armRestore(request, work, established, undo);
+        ({ established, restoring } = await prepareHost(request, work, undo));
       } catch (error) {
         await rollback().catch(() => undefined);
         throw error;
@@ -93,29 +89,34 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
     async commit(tellLive) {
       const { manifest, held } = expect(received);
       const place = expect(established);
-      await expect(journal).write('committed');
-      committed = true;
+      const record = recordOf(request.job, manifest, place, held);
+      await expect(journal).write('committed', record);
+      stage = 'committed';
       await place.goLive();
       // Before anything is sent on to here: a bridge on the way still knows the old place.
       announced = announceJob(request.job.ip, place);
       tellLive();
       await held.resume();
-      resumed = true;
-      // The answer goes first: the source holds packets until it has it, and the journal has said
-      // that the job is here.
+      stage = 'resumed';
+      // The answer goes first: the source holds packets until it has it, and the journal has the job.
       setImmediate(() => {
-        saved = saveJob(recordOf(request.job, manifest, place, held));
+        saved = saveJob(record);
       });
       return { initPid: held.initPid };
     },
-    finish,
+    async finish() {
+      await tidyUp();
+      await removeJournal(id, 'target');
+    },
     abort: rollback,
     async connectionEnded() {
       await rollback().catch(() => undefined);
       await saved;
       await announced;
-      // A source that died after the commit will not say so: what only the move needed goes.
-      if (committed && resumed && journal !== undefined) await finish();
+      // A source that was lost after the commit will ask one day: the journal's last word stays.
+      if (stage !== 'resumed' || journal === undefined) return;
+      await journal.write('running');
+      await tidyUp();
     },
   };
 }
@@ -128,16 +129,21 @@ async function prepareHost(
   request: PrepareRequest,
   work: string,
   undo: UndoStack,
-): Promise<Established> {
+): Promise<{ established: Established; restoring: ArmedRestore }> {
   const { job, id } = request;
   undo.push('work directory', () => removeTree(work));
   await makePrivateDirectory(join(work, 'files'));
   await makeImagesDirectory(join(work, 'images'), undo);
   await installJobInit(job.rootfs ?? '');
   const network = request.network === undefined ? undefined : parseNetworkState(request.network);
-  const place = await establish({ ...job, network, mutedBy: id }, undo);
-  await addNeighbours(request.neighbours, place.device, place.netns);
-  return place;
+  const established = await establish({ ...job, network, mutedBy: id }, undo);
+  await addNeighbours(request.neighbours, established.device, established.netns);
+  return { established, restoring: await armRestore(request, work, established, undo) };
+}
+
+async function removeWork(work: string): Promise<void> {
+  await removeImagesDirectory(join(work, 'images'));
+  await removeTree(work);
 }
 
 /** Reads the bundle, judges it, and restores the job from it, held. */

@@ -43,6 +43,61 @@ describe('a checkpoint that is killed while the job is frozen', () => {
   });
 });
 
+describe('an agent that is killed at the commit', () => {
+  let world: World;
+  let client: Running;
+
+  beforeAll(async () => {
+    world = await makeWorld(`kc${process.pid}`, 'a', 'b', 'c');
+    const server = '/shared/workloads/echo-server 7000 /root/open-file';
+    for (const host of ['a', 'b']) await world.ask(host, 'echo open > /root/open-file');
+    await world.ask('a', `migrate run held --l3 --ip ${ADDRESS}/24 -- ${server}`);
+    client = world.start('c', `exec python3 /shared/workloads/byte-client.py ${ADDRESS} 7000`);
+    expect(await client.line()).toBe('ready');
+  });
+
+  afterAll(async () => {
+    await world?.down();
+  });
+
+  test('leaves a job that runs on one host after recover, with its connection', async () => {
+    const killed = world.start('b', KILL_AT_COMMIT);
+    await killed.line();
+    const move = await world.sh('a', 'migrate held b --quiet');
+    const { out } = await killed.end();
+    const soon = { timeout: 20_000, interval: 500 };
+    const recover = async () => (await world.sh('a', 'migrate recover')).code;
+    await expect.poll(recover, soon).toBe(0);
+    await world.ask('b', 'migrate recover');
+    const runs = /^held\s+l3\s+running/m;
+    const lists = await Promise.all(['a', 'b'].map((host) => world.ask(host, 'migrate ls')));
+    expect(lists.filter((list) => runs.test(list))).toHaveLength(1);
+    tell('an agent that was killed at the commit', {
+      'exit of the move': String(move.code),
+      'the job runs on': runs.test(lists[0] ?? '') ? 'a' : 'b',
+      agent: out.trim(),
+    });
+    const totals = JSON.parse((await client.end()).out) as { sent: number; received: number };
+    expect(totals).toMatchObject({ wrong: 0, error: null, received: totals.sent });
+  });
+});
+
+/** The agent is the one that has the journal open. */
+const KILL_AT_COMMIT = `
+echo ready
+for _ in $(seq 3000000); do
+  for file in /var/lib/migrate/journal/*.target.jsonl; do
+    if [ -e "$file" ] && while read -r line; do
+      case $line in *'"committed"'*) break ;; esac
+      line=
+    done < "$file" && [ -n "$line" ]; then
+      for fd in /proc/[0-9]*/fd/*; do
+        if [ "$fd" -ef "$file" ]; then pid=\${fd#/proc/}; kill -9 "\${pid%%/*}"; echo killed; exit; fi
+      done
+    fi
+  done
+done`;
+
 const CHECKPOINT_AND_KILL = `
 cgroup=$(migrate show held | sed -n 's/^cgroup: //p')
 migrate checkpoint held -o /root/held.bundle & checkpoint=$!
