@@ -15,8 +15,8 @@ export interface BundleFile extends ByteSink {
 }
 
 /**
- * Readable by its owner alone: a bundle holds a job's memory. Throws USAGE for a name that something
- * else than a file has, which would be gone afterwards, and TRANSFER_FAILED.
+ * Readable by its owner alone: a bundle holds a job's memory. Throws USAGE for the name of
+ * something else than a file, which would be gone afterwards, and TRANSFER_FAILED.
  */
 export async function createBundleFile(path: string): Promise<BundleFile> {
   const present = await lstat(path).catch(() => undefined);

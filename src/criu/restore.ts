@@ -1,5 +1,7 @@
 import { join } from 'node:path';
+import { readIfPresent } from '../host/files.ts';
 import { commonArguments, netnsKey } from './dump.ts';
+import { neverRanMark } from './hook/script.ts';
 import { criuError } from './log.ts';
 import { armCriu, type CriuProcess } from './process.ts';
 
@@ -20,13 +22,14 @@ export function pidfileOf(work: string): string {
   return join(work, 'restored.pid');
 }
 
-export function restoreLogOf(work: string): string {
-  return join(work, 'restore.log');
+/** Whether CRIU's hook killed what it had restored, because nobody was there to let it run. */
+export async function restoreNeverRan(work: string): Promise<boolean> {
+  return (await readIfPresent(join(work, neverRanMark))) !== undefined;
 }
 
 /** A restore that begins on `start` and holds the job, stopped, in its pre-resume hook. */
 export function armRestore(options: RestoreOptions): Promise<CriuProcess> {
-  const log = restoreLogOf(options.work);
+  const log = join(options.work, 'restore.log');
   return armCriu({
     directory: options.work,
     cgroup: options.cgroup,

@@ -8,8 +8,8 @@ const interfaceAddress = z.union([z.cidrv4(), z.cidrv6()]);
 const deviceName = z.string().regex(/^[A-Za-z0-9_.:@-]{1,15}$/);
 
 /**
- * A job's name also names files and cgroups, so it is kept to what all of them allow: a cgroup's own
- * files begin with `cgroup.`.
+ * A job's name also names files and cgroups, so it is kept to what all of them allow: what a
+ * cgroup has by itself begins with `cgroup.`.
  */
 export const jobName = z
   .string()

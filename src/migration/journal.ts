@@ -32,7 +32,7 @@ const entrySchema = z.strictObject({
   file: z.string().optional(),
   /** The target's: what has to be taken away if its agent dies. */
   identity: jobIdentity.optional(),
-  /** The target's from the commit on: the job, should its agent die before it is in the registry. */
+  /** The target's from the commit on: the job, should its agent die before that is registered. */
   record: jobRecordSchema.optional(),
 });
 export type JournalEntry = z.infer<typeof entrySchema>;

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { removeImagesDirectory } from '../criu/images.ts';
 import { criuIsGone } from '../criu/process.ts';
-import { restoreLogOf } from '../criu/restore.ts';
+import { restoreNeverRan } from '../criu/restore.ts';
 import { cgroupPids, findCgroupRoot, killCgroup } from '../host/cgroup.ts';
-import { readIfPresent, removeTree } from '../host/files.ts';
+import { removeTree } from '../host/files.ts';
 import { readProcess } from '../host/proc.ts';
 import { isLocked, lockJob } from '../job/lock.ts';
 import { cgroupParentName, paths } from '../job/paths.ts';
@@ -70,16 +70,14 @@ async function adopt(entry: JournalEntry): Promise<void> {
 }
 
 /**
- * Before the commit nothing runs. After it only CRIU's own word counts: its hook had lost the agent,
- * so it killed what it had restored. A log that does not say so leaves the question open.
+ * Before the commit nothing runs. After it only CRIU's hook knows: it had lost the agent, so it
+ * killed what it had restored, and left its mark. Without one the question stays open.
  */
 async function neverRan({ id, job: name, state }: JournalEntry): Promise<boolean> {
   if (state === 'prepared') return true;
-  if (state !== 'committed' || (await readJob(name))?.moveId === id) return false;
-  const log = await readIfPresent(restoreLogOf(workOf(id)));
+  if (state !== 'committed' || !(await restoreNeverRan(workOf(id)))) return false;
   const cgroup = join(await findCgroupRoot(), cgroupParentName, name);
-  const tasks = await cgroupPids(cgroup).catch(() => []);
-  return tasks.length === 0 && log?.includes('Restoring FAILED') === true;
+  return (await cgroupPids(cgroup).catch(() => [])).length === 0;
 }
 
 function workOf(id: string): string {

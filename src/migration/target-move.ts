@@ -98,7 +98,7 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
       tellLive();
       await held.resume();
       stage = 'resumed';
-      // The answer goes first: the source holds packets until it has it, and the journal has the job.
+      // The answer goes first: the source holds packets until it has it. The journal has the job.
       setImmediate(() => {
         saved = saveJob(record);
       });

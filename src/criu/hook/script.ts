@@ -1,3 +1,6 @@
+/** A file beside the hook that says: what was restored here was killed before it ran. */
+export const neverRanMark = 'never-ran';
+
 /**
  * The action script (criu(8), --action-script): the moments at which CRIU asks us. It talks over
  * descriptors 3 and 4 of its parent, because CRIU closes them for its hooks (criu/util.c,
@@ -8,7 +11,7 @@
  * post-dump: the job is dumped, stopped, and alive. The first act is the freeze of its cgroup, so
  *   that even the death of CRIU does not let it run; `kill` ends it, anything else revives it.
  * pre-resume: the job is restored and stopped. `go` lets it run; anything else kills it, frozen
- *   first, from outside its cgroup.
+ *   first, from outside its cgroup, and leaves a mark for whoever asks later.
  * post-resume: it runs.
  */
 export const hookScript = `\
@@ -36,6 +39,7 @@ pre-resume)
   [ "$answer" = go ] && exit 0
   echo $$ > "$MIGRATE_CGROUP/../cgroup.procs"
   echo 1 > "$MIGRATE_CGROUP/cgroup.freeze"
+  : > "\${0%/*}/${neverRanMark}"
   echo 1 > "$MIGRATE_CGROUP/cgroup.kill"
   exit 1 ;;
 post-resume)
