@@ -67,7 +67,12 @@ def main():
     state = {
         "addresses": lines_of("ip", "-o", "addr", "show", "scope", "global"),
         "links": links(),
-        "routes": lines_of("ip", "route", "show", "table", "all"),
+        # The host's own link-local address appears when its duplicate detection ends.
+        "routes": [
+            line
+            for line in lines_of("ip", "route", "show", "table", "all")
+            if not line.startswith(("local fe80::", "anycast fe80::"))
+        ],
         "routes 6": lines_of("ip", "-6", "route", "show", "table", "all", "to", "fd00::/8"),
         "rules": lines_of("ip", "rule") + lines_of("ip", "-6", "rule"),
         "nft": lines_of("nft", "list", "ruleset"),
