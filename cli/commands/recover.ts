@@ -11,10 +11,15 @@ export function registerRecover(program: Command, context: Context): void {
     .option('--json', 'JSON lines on standard output')
     .action(async (job: string | undefined, flags: { json?: true }) => {
       context.signals.watch();
-      const recoveries = await (await context.api()).recoverJobs(job);
-      for (const recovery of recoveries) {
-        if (flags.json) await writeJson(context, { type: 'recovery', ...recovery });
-        else await writeLine(context.out, inWords(recovery));
+      const recoveries: Recovery[] = [];
+      try {
+        const api = await context.api();
+        await api.recoverJobs(job, (recovery) => recoveries.push(recovery));
+      } finally {
+        for (const recovery of recoveries) {
+          if (flags.json) await writeJson(context, { type: 'recovery', ...recovery });
+          else await writeLine(context.out, inWords(recovery));
+        }
       }
       if (recoveries.length === 0 && !flags.json) {
         await writeLine(context.out, 'nothing to recover');

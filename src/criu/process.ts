@@ -120,12 +120,13 @@ function follow(child: Spawned, start: CriuStart): CriuProcess {
   };
 }
 
-/** Whether no criu works on that move any more, on either side of it. */
+/** Whether no criu and no hook of one works on that move any more, on either side of it. */
 export async function criuIsGone(moveId: string): Promise<boolean> {
   for (const pid of await readdir('/proc')) {
     if (!/^\d+$/.test(pid)) continue;
     const command = await readIfPresent(`/proc/${pid}/cmdline`);
-    if (command?.startsWith('criu\0') === true && command.includes(moveId)) return false;
+    if (command?.includes(moveId) !== true) continue;
+    if (command.startsWith('criu\0') || command.includes('/hook')) return false;
   }
   return true;
 }

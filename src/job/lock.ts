@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
-import { MigrateError } from '../base/errors.ts';
+import { asMigrateError, MigrateError } from '../base/errors.ts';
 import { isErrno } from '../host/files.ts';
 
 /**
@@ -15,6 +15,16 @@ export async function lockJob(name: string): Promise<() => Promise<void>> {
     new Promise((resolve) => {
       server.close(() => resolve());
     });
+}
+
+/** The same; undefined when another holds it. */
+export async function tryLockJob(name: string): Promise<(() => Promise<void>) | undefined> {
+  try {
+    return await lockJob(name);
+  } catch (error) {
+    if (asMigrateError(error).code === 'BUSY') return undefined;
+    throw error;
+  }
 }
 
 /** Whether a migration holds the job. */

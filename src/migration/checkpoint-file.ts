@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
-import { MigrateError } from '../base/errors.ts';
-import { createUndoStack } from '../base/undo.ts';
+import { createUndoStack, type UndoStack } from '../base/undo.ts';
 import { type BundleFile, createBundleFile, createBundleWriter } from '../bundle/index.ts';
 import {
   dump,
@@ -26,9 +25,9 @@ import type { JobRecord } from '../job/record.ts';
 import { findJob, forgetJob } from '../job/registry.ts';
 import type { NetworkState } from '../network/l2/state.ts';
 import { dismantlePlace } from '../restore/establish.ts';
-import { openJournal, removeJournal } from './journal.ts';
+import { type Journal, openJournal, removeJournal } from './journal.ts';
 import { migrateVersion, recoveryOf } from './program.ts';
-import { refuseCutOff } from './recover.ts';
+import { refuseCutOff, refuseStopped } from './recover.ts';
 import { explainFailure } from './roll-back.ts';
 import { packNetwork } from './send-job.ts';
 import { openSourceNetwork } from './source-network.ts';
@@ -51,41 +50,46 @@ export async function checkpointJob(
 ): Promise<CheckpointResult> {
   const job = await findJob(name);
   const unlock = await lockJob(name);
-  const undo = createUndoStack();
   try {
-    if (job.state === 'ended') {
-      throw new MigrateError('JOB_NOT_RUNNING', `job ${name} has ended`, { side: 'local' });
-    }
     await refuseCutOff(name);
-    return await checkpoint(job, file, options.leaveRunning, undo);
-  } catch (error) {
-    throw await explainFailure(error, { job, undo, committed: false, journal: undefined });
+    refuseStopped(job);
+    // What CRIU's hook and `recover` go by when we are killed: it is never committed to elsewhere.
+    const about = { id: randomBytes(16).toString('hex'), side: 'source', job: name } as const;
+    const journal = await openJournal({ ...about, host: hostname(), file: resolve(file) });
+    return await undoable(job, journal, (undo) =>
+      checkpoint(job, journal, { file, leaveRunning: options.leaveRunning }, undo),
+    );
   } finally {
     await unlock();
   }
 }
 
+async function undoable<T>(
+  job: JobRecord,
+  journal: Journal,
+  work: (undo: UndoStack) => Promise<T>,
+): Promise<T> {
+  const undo = createUndoStack();
+  try {
+    const result = await work(undo);
+    await removeJournal(journal.id, 'source');
+    return result;
+  } catch (error) {
+    throw await explainFailure(error, { job, undo, committed: false, journal });
+  } finally {
+    await journal.close();
+  }
+}
+
 async function checkpoint(
   job: JobRecord,
-  file: string,
-  leaveRunning: boolean,
-  undo: ReturnType<typeof createUndoStack>,
+  journal: Journal,
+  { file, leaveRunning }: { readonly file: string; readonly leaveRunning: boolean },
+  undo: UndoStack,
 ): Promise<CheckpointResult> {
-  const id = randomBytes(16).toString('hex');
-  const [survey, criu] = await Promise.all([surveyJob(job), checkCriu()]);
-  // What CRIU's hook and `recover` go by when we are killed: it is never committed to elsewhere.
-  const journal = await openJournal({
-    id,
-    side: 'source',
-    job: job.name,
-    host: hostname(),
-    file: resolve(file),
-  });
-  undo.push('journal', async () => {
-    await journal.close();
-    await removeJournal(id, 'source');
-  });
+  const { id } = journal;
   await journal.write('prepared');
+  const [survey, criu] = await Promise.all([surveyJob(job), checkCriu()]);
   const out = await createBundleFile(file);
   undo.push('bundle file', () => out.discard());
   const lock = sourceLockOf(job, id, job.device, {});
@@ -107,8 +111,6 @@ async function checkpoint(
     undo.commit();
     frozenMs = nowMs() - frozenAt;
     await clearAway(ready);
-    await journal.close();
-    await removeJournal(id, 'source');
   } else {
     await undo.rollback();
   }

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { MigrateError } from '../base/errors.ts';
 import { createUndoStack, type UndoStack } from '../base/undo.ts';
 import { dump, freeze, prepareDump, type ReadyDump, shut } from '../checkpoint/freeze.ts';
 import { sourceLockOf } from '../checkpoint/source-lock.ts';
@@ -11,12 +10,12 @@ import { findJob } from '../job/registry.ts';
 import { readNeighbours } from '../network/neighbours.ts';
 import type { MoveEvent, MoveMode, MoveResult } from './events.ts';
 import { identityOf } from './identity.ts';
-import { type Journal, openJournal, removeJournal } from './journal.ts';
+import { type Journal, openJournal } from './journal.ts';
 import { leaveSource, releaseOf } from './leave-source.ts';
 import { createPhases, type Phases } from './phases.ts';
 import { type AgreedPlan, planMove } from './plan.ts';
 import { recoveryOf } from './program.ts';
-import { refuseCutOff } from './recover.ts';
+import { refuseCutOff, refuseStopped } from './recover.ts';
 import { explainFailure } from './roll-back.ts';
 import { rehearse, type SentJob, sendJob } from './send-job.ts';
 import { macOf, openSourceNetwork, type SourceNetwork } from './source-network.ts';
@@ -41,12 +40,8 @@ export async function moveJob(
   const job = await findJob(name);
   const unlock = await lockJob(job.name);
   try {
-    if (job.state === 'ended' || job.state === 'frozen') {
-      const location = job.state === 'ended' ? 'ended' : 'source-frozen';
-      const said = `job ${name} ${job.state === 'ended' ? 'has ended' : 'is frozen'}`;
-      throw new MigrateError('JOB_NOT_RUNNING', said, { side: 'source', location });
-    }
     await refuseCutOff(name);
+    refuseStopped(job);
     const id = randomBytes(16).toString('hex');
     options.onEvent({ type: 'begin', id, job: name, kind: job.kind, target: host });
     return await move({ job, host, id, phases: createPhases(options), undo: createUndoStack() });
@@ -74,7 +69,6 @@ async function move(context: Move): Promise<MoveResult> {
     const link = target;
     const plan = await phases.run('plan', () => planMove(job, link));
     journal = await openJournal({ id, side: 'source', job: job.name, host });
-    undo.push('journal', () => removeJournal(id, 'source'));
     await journal.write('prepared');
     const { ready, network } = await phases.run('prepare', () => prepare(context, link, plan));
 

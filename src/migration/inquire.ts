@@ -1,5 +1,5 @@
 import { readJob } from '../job/registry.ts';
-import { readJournals } from './journal.ts';
+import { readJournal } from './journal.ts';
 import type { InquiryAnswer } from './protocol.ts';
 import { sweepDeadAgents } from './sweep.ts';
 
@@ -9,9 +9,7 @@ export async function inquire(about: {
   readonly job: string;
 }): Promise<InquiryAnswer> {
   await sweepDeadAgents();
-  const journal = (await readJournals()).find(
-    ({ id, side }) => id === about.id && side === 'target',
-  );
+  const journal = await readJournal(about.id, 'target');
   // It may have ended here since, or have moved on: it ran here all the same.
   if (journal?.state === 'running' || (await readJob(about.job))?.moveId === about.id) {
     return 'running';

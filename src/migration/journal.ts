@@ -80,6 +80,17 @@ export async function readJournals(): Promise<JournalEntry[]> {
   return entries;
 }
 
+/**
+ * The last entry of one journal; undefined when there is none. What was read before the job's lock
+ * was taken may be over by now: whoever acts on an entry reads it again under the lock.
+ */
+export async function readJournal(
+  id: string,
+  side: JournalEntry['side'],
+): Promise<JournalEntry | undefined> {
+  return lastWholeLine((await readIfPresent(journalPathOf(id, side))) ?? '');
+}
+
 /** A move that ended leaves no journal behind: what it did is in the result. */
 export async function removeJournal(id: string, side: 'source' | 'target'): Promise<void> {
   await rm(journalPathOf(id, side), { force: true });

@@ -13,7 +13,7 @@ import { paths } from '../job/paths.ts';
 import type { JobRecord } from '../job/record.ts';
 import { forgetJob, readJob } from '../job/registry.ts';
 import { dismantlePlace } from '../restore/establish.ts';
-import { type JournalEntry, readJournals, removeJournal } from './journal.ts';
+import { type JournalEntry, readJournal, readJournals, removeJournal } from './journal.ts';
 import { sweepDeadAgents } from './sweep.ts';
 import { connectTarget } from './target-link.ts';
 
@@ -56,34 +56,40 @@ export async function listMoves(): Promise<MoveStatus[]> {
 /**
  * Finishes or undoes the moves of this host that were cut off; may be called again at any time.
  * What the journal says decides: without a commit the job goes on here; with one the target is
- * asked. HALTED_UNKNOWN while the target cannot be reached: the job stays frozen.
+ * asked. HALTED_UNKNOWN while the target cannot be reached: the job stays frozen. `tell` hears of
+ * each as it is done; one that fails keeps no other from it, and is thrown at the end.
  */
-export async function recoverJobs(name?: string): Promise<Recovery[]> {
-  const recoveries: Recovery[] = (await sweepDeadAgents())
-    .filter(({ job }) => name === undefined || job === name)
-    .map(({ job, id, ran }) =>
+export async function recoverJobs(
+  name: string | undefined,
+  tell: (recovery: Recovery) => void,
+): Promise<void> {
+  for (const { job, id, ran } of await sweepDeadAgents()) {
+    if (name !== undefined && job !== name) continue;
+    tell(
       ran
         ? { job, id, action: 'finished', location: 'target-running' }
         : { job, id, action: 'rolled-back', location: 'source-running' },
     );
+  }
   let failure: MigrateError | undefined;
   for (const entry of await readJournals()) {
     if (entry.side !== 'source' || (name !== undefined && entry.job !== name)) continue;
     try {
-      recoveries.push(await recoverOne(entry));
+      const recovery = await recoverOne(entry);
+      if (recovery !== undefined) tell(recovery);
     } catch (error) {
-      // One that cannot be recovered yet keeps no other from it.
       failure ??= asMigrateError(error);
     }
   }
   if (failure !== undefined) throw failure;
-  return recoveries;
 }
 
-async function recoverOne(entry: JournalEntry): Promise<Recovery> {
-  const unlock = await lockJob(entry.job);
+/** undefined: it ended while we waited for its lock. */
+async function recoverOne({ id, job }: JournalEntry): Promise<Recovery | undefined> {
+  const unlock = await lockJob(job);
   try {
-    return await recover(entry);
+    const entry = await readJournal(id, 'source');
+    return entry === undefined ? undefined : await recover(entry);
   } finally {
     await unlock();
   }
@@ -151,6 +157,14 @@ async function locate(job: JobRecord | undefined): Promise<JobLocation> {
   if (job === undefined) return 'unknown';
   if (job.state === 'ended') return 'ended';
   return (await isFrozen(job.cgroup)) ? 'source-frozen' : 'source-running';
+}
+
+/** JOB_NOT_RUNNING for a job that has ended, or that somebody has frozen. */
+export function refuseStopped({ name, state }: JobRecord): void {
+  if (state !== 'ended' && state !== 'frozen') return;
+  const location = state === 'ended' ? 'ended' : 'source-frozen';
+  const said = `job ${name} ${state === 'ended' ? 'has ended' : 'is frozen'}`;
+  throw new MigrateError('JOB_NOT_RUNNING', said, { side: 'source', location });
 }
 
 /** PLAN_REFUSED while a move of that job was cut off here: its lock would still drop packets. */

@@ -3,7 +3,7 @@ import type { UndoStack } from '../base/undo.ts';
 import { isFrozen } from '../host/cgroup.ts';
 import type { JobRecord } from '../job/record.ts';
 import { readJob } from '../job/registry.ts';
-import type { Journal } from './journal.ts';
+import { type Journal, removeJournal } from './journal.ts';
 
 /**
  * What a failed move ends with. Before the commit everything is undone and the job runs on here;
@@ -31,12 +31,15 @@ export async function explainFailure(
   await what.journal?.write('rolling-back').catch(() => undefined);
   const failures = await what.undo.rollback();
   const location = await locate(what.job);
+  const isSettled = location === 'source-running' || location === 'ended';
+  // For anything else the journal is what `recover` goes by.
+  if (isSettled && what.journal !== undefined) await removeJournal(what.journal.id, 'source');
   if (location === 'source-running') {
     const hint = first.details.hint ?? failures[0]?.message;
     return first.with({ location, ...(hint === undefined ? {} : { hint }) });
   }
   if (location === 'ended') {
-    const said = `the job ended while it was being moved: ${first.message}`;
+    const said = `the job ended meanwhile: ${first.message}`;
     return new MigrateError('JOB_ENDED', said, { ...first.details, location, cause: first });
   }
   return new MigrateError(

@@ -5,7 +5,7 @@ import { restoreNeverRan } from '../criu/restore.ts';
 import { cgroupPids, findCgroupRoot, killCgroup } from '../host/cgroup.ts';
 import { removeTree } from '../host/files.ts';
 import { readProcess } from '../host/proc.ts';
-import { isLocked, lockJob } from '../job/lock.ts';
+import { tryLockJob } from '../job/lock.ts';
 import { cgroupParentName, paths } from '../job/paths.ts';
 import { readJob, saveJob } from '../job/registry.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
@@ -13,7 +13,13 @@ import { attachToBridge } from '../network/l2/namespace.ts';
 import { presentAddresses } from '../network/l3/identity.ts';
 import { removeLock } from '../network/switchover/lock.ts';
 import { dismantlePlace } from '../restore/establish.ts';
-import { type JournalEntry, openJournal, readJournals, removeJournal } from './journal.ts';
+import {
+  type JournalEntry,
+  openJournal,
+  readJournal,
+  readJournals,
+  removeJournal,
+} from './journal.ts';
 
 export interface Swept extends JournalEntry {
   /** Its job runs here; if not, it never did. */
@@ -27,21 +33,20 @@ export interface Swept extends JournalEntry {
  */
 export async function sweepDeadAgents(): Promise<Swept[]> {
   const swept: Swept[] = [];
-  for (const entry of await readJournals()) {
-    if (entry.side !== 'target' || entry.state === 'running') continue;
-    if (await isLocked(entry.job)) continue;
-    const unlock = await lockJob(entry.job);
+  for (const { side, id, job } of await readJournals()) {
+    const unlock = side === 'target' ? await tryLockJob(job) : undefined;
     try {
+      const entry = unlock === undefined ? undefined : await readJournal(id, 'target');
+      if (entry === undefined || entry.state === 'running') continue;
       const ran = await whetherItRan(entry);
       if (ran === undefined) continue;
-      if (ran) await adopt(entry);
-      else await discard(entry);
+      await (ran ? adopt(entry) : discard(entry));
       await clear(entry);
       // The source may still ask: that it ran here must be known for as long.
-      if (!ran) await removeJournal(entry.id, 'target');
+      if (!ran) await removeJournal(id, 'target');
       swept.push({ ...entry, ran });
     } finally {
-      await unlock();
+      await unlock?.();
     }
   }
   return swept;

@@ -199,7 +199,11 @@ test('recover says what was done and where each job is, and fails while one is l
     action: 'nothing' as const,
     location,
   });
-  const answer = (...list: Recovery[]) => ({ recoverJobs: async () => list });
+  const answer = (...list: Recovery[]) => ({
+    async recoverJobs(_name: string | undefined, tell: (recovery: Recovery) => void) {
+      for (const recovery of list) tell(recovery);
+    },
+  });
   expect(await runCli(['recover'], { api: answer() })).toMatchObject({
     status: 0,
     out: 'nothing to recover\n',

@@ -88,6 +88,7 @@ describe('what a right command line asks for', () => {
   const l3 = ['run', 'web', '--l3', '--ip', '10.77.1.1/16'];
   const web = { name: 'web', kind: 'l3', ip: ['10.77.1.1/16'] };
   const l2 = ['run', 'web', '--l2', '--bridge', 'br0', '--ip', '10.77.1.1/16'];
+  const told = expect.any(Function) as unknown;
   const right: readonly [string[], unknown[]][] = [
     [
       [...l3, 'cat', '-n'],
@@ -189,10 +190,10 @@ describe('what a right command line asks for', () => {
       ['extractBundle', 'd/f', 'o/f.d'],
     ],
     [['status'], ['listMoves']],
-    [['recover'], ['recoverJobs', undefined]],
+    [['recover'], ['recoverJobs', undefined, told]],
     [
       ['recover', 'web'],
-      ['recoverJobs', 'web'],
+      ['recoverJobs', 'web', told],
     ],
     [['agent'], ['runAgent']],
   ];
@@ -283,6 +284,6 @@ const answers = {
   verifyBundle: async () => ({ bytes: 1, sha256: '' }),
   extractBundle: async () => {},
   listMoves: async () => [],
-  recoverJobs: async () => [],
+  recoverJobs: async () => undefined,
   runAgent: async () => {},
 };
