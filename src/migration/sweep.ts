@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeImagesDirectory } from '../criu/images.ts';
 import { criuIsGone } from '../criu/process.ts';
@@ -6,7 +7,7 @@ import { cgroupPids, findCgroupRoot, killCgroup } from '../host/cgroup.ts';
 import { removeTree } from '../host/files.ts';
 import { readProcess } from '../host/proc.ts';
 import { tryLockJob } from '../job/lock.ts';
-import { cgroupParentName, paths } from '../job/paths.ts';
+import { cgroupParentName, logPathOf, paths } from '../job/paths.ts';
 import { readJob, saveJob } from '../job/registry.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
 import { attachToBridge } from '../network/l2/namespace.ts';
@@ -101,6 +102,8 @@ async function discard({ job: name, identity }: JournalEntry): Promise<void> {
   await killCgroup(cgroup);
   const [present] = await presentAddresses(identity.ip.map(parseInterfaceAddress));
   await dismantlePlace({ ...identity, cgroup, device: present?.device ?? 'lo' });
+  // Its lines are the source's, which still has them all.
+  await rm(logPathOf(name, identity.rootfs), { force: true });
 }
 
 async function clear({ id }: JournalEntry): Promise<void> {
