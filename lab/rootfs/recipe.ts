@@ -9,6 +9,7 @@ export const recipe: Recipe = {
   packages: [
     ...['ca-certificates', 'procps', 'kmod', 'util-linux', 'libcap2-bin', 'tini', 'busybox-static'],
     ...['iproute2', 'nftables', 'iputils-ping', 'conntrack', 'tcpdump', 'bpftool', 'keepalived'],
+    ...['iptables', 'ipset', 'wireguard-tools', 'ethtool', 'openvswitch-switch', 'golang-go'],
     ...['openssh-server', 'openssh-client', 'rsync', 'curl', 'socat', 'wrk', 'iperf3', 'zstd'],
     ...['nodejs', 'python3', 'gcc', 'libc6-dev', 'make', 'strace'],
     ...['apache2', 'nginx', 'redis-server', 'redis-tools'],
