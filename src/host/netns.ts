@@ -12,7 +12,7 @@ export function openDeviceSocket(device: string, netns?: string): PacketSocket {
  * Runs `section` with this thread inside a network namespace, and comes back whatever happens.
  * `section` must not wait: setns(2) moves this thread, and nothing else may run on it meanwhile.
  */
-function inNetns<T>(path: string, section: () => T): T {
+export function inNetns<T>(path: string, section: () => T): T {
   const calls = systemCalls();
   const home = openSync('/proc/thread-self/ns/net', 'r');
   try {

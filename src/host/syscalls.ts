@@ -21,6 +21,10 @@ export interface SystemCalls {
   socket(family: number, type: number, protocol: number): number;
   /** sendto(2): bytes sent. `address` is a struct sockaddr. */
   sendTo(fd: number, data: Buffer, address: Buffer): number;
+  /** recv(2) into `buffer`: bytes received. EAGAIN after SO_RCVTIMEO is thrown like any other. */
+  receive(fd: number, buffer: Buffer): number;
+  /** setsockopt(2). */
+  setSocketOption(fd: number, level: number, option: number, value: Buffer): void;
   /** getsockopt(2) of an option of `size` bytes. */
   socketOption(fd: number, level: number, option: number, size: number): Buffer;
   /** open_by_handle_at(2) with O_PATH; undefined when the object is gone (ESTALE). */
@@ -65,6 +69,8 @@ function bindSystemCalls(koffi: Koffi): SystemCalls {
   const mount = native('int mount(str source, str target, str type, ulong flags, void *data)');
   const socket = native('int socket(int family, int type, int protocol)');
   const sendto = native('long sendto(int fd, void *data, ulong n, int flags, void *to, uint size)');
+  const recv = native('long recv(int fd, void *data, ulong n, int flags)');
+  const setsockopt = native('int setsockopt(int fd, int level, int option, void *v, uint size)');
   const getsockopt = native('int getsockopt(int fd, int level, int option, void *v, void *size)');
   const pipe2 = native('int pipe2(void *fds, int flags)');
   const setns = native('int setns(int fd, int type)');
@@ -107,6 +113,13 @@ function bindSystemCalls(koffi: Koffi): SystemCalls {
     sendTo(fd, data, to) {
       const send = () => sendto(fd, data, data.length, 0, to, to.length);
       return call('sendto', send, `${data.length} bytes`);
+    },
+    receive(fd, buffer) {
+      return call('recv', () => recv(fd, buffer, buffer.length, 0), `${fd}`);
+    },
+    setSocketOption(fd, level, option, value) {
+      const set = () => setsockopt(fd, level, option, value, value.length);
+      call('setsockopt', set, `${level}/${option}`);
     },
     socketOption(fd, level, option, size) {
       const value = Buffer.alloc(size);
