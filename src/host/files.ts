@@ -53,3 +53,16 @@ export async function removeTree(path: string): Promise<void> {
 export function isErrno(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code;
 }
+
+/** Opens a file for as long as `section` takes, and gives it its descriptor. */
+export async function withOpenFile<T>(
+  path: string,
+  section: (fd: number) => Promise<T>,
+): Promise<T> {
+  const file = await open(path, 'r');
+  try {
+    return await section(file.fd);
+  } finally {
+    await file.close();
+  }
+}

@@ -1,4 +1,4 @@
-import { readlink } from 'node:fs/promises';
+import { readdir, readlink, stat } from 'node:fs/promises';
 import { readIfPresent } from './files.ts';
 
 /** What /proc/PID/stat says of one process (proc_pid_stat(5)). */
@@ -7,6 +7,8 @@ export interface ProcessStat {
   readonly name: string;
   readonly state: string;
   readonly ppid: number;
+  /** The device number of its controlling terminal, 0 without one. */
+  readonly terminal: number;
   /** Clock ticks since boot; with the pid it names one process for ever. */
   readonly startTime: number;
 }
@@ -24,6 +26,7 @@ export async function readProcess(pid: number): Promise<ProcessStat | undefined>
     name: text.slice(text.indexOf('(') + 1, close),
     state,
     ppid: Number(fields[1]),
+    terminal: Number(fields[4]),
     startTime: Number(fields[19]),
   };
 }
@@ -60,4 +63,70 @@ export async function summarizeProcess(pid: number): Promise<ProcessSummary | un
 
 export async function executableOf(pid: number): Promise<string | undefined> {
   return readlink(`/proc/${pid}/exe`).catch(() => undefined);
+}
+
+/** The pids of all processes that this host's /proc shows. */
+export async function allPids(): Promise<number[]> {
+  const names = await readdir('/proc');
+  return names.filter((name) => /^\d+$/.test(name)).map(Number);
+}
+
+/** The kinds of namespace, as /proc/PID/ns names them (namespaces(7)). */
+export type NamespaceKind = 'cgroup' | 'ipc' | 'mnt' | 'net' | 'pid' | 'time' | 'user' | 'uts';
+
+/** `net:[4026531840]`: names one namespace of this boot. undefined for a process that is gone. */
+export async function namespaceOf(
+  pid: number | 'self',
+  kind: NamespaceKind,
+): Promise<string | undefined> {
+  return readlink(`/proc/${pid}/ns/${kind}`).catch(() => undefined);
+}
+
+/** The same words for the namespace that a file such as /run/netns/NAME stands for. */
+export async function namespaceIn(path: string, kind: NamespaceKind): Promise<string | undefined> {
+  const found = await stat(path).catch(() => undefined);
+  return found === undefined ? undefined : `${kind}:[${found.ino}]`;
+}
+
+/** Its pid in each PID namespace, from that of our /proc to its own (proc_pid_status(5), NSpid). */
+export async function pidsOf(pid: number): Promise<number[]> {
+  const status = (await readIfPresent(`/proc/${pid}/status`)) ?? '';
+  const line = /^NSpid:\s+(.*)$/m.exec(status)?.[1] ?? '';
+  return line.split('\t').filter(Boolean).map(Number);
+}
+
+/** An open descriptor and what it leads to, such as `pipe:[4711]` or a path. */
+export interface Descriptor {
+  readonly fd: number;
+  readonly target: string;
+}
+
+/** Empty for a process that is gone. */
+export async function descriptorsOf(pid: number): Promise<Descriptor[]> {
+  const names = await readdir(`/proc/${pid}/fd`).catch(() => []);
+  const links = await Promise.all(
+    names.map(async (name) => ({
+      fd: Number(name),
+      target: await readlink(`/proc/${pid}/fd/${name}`).catch(() => ''),
+    })),
+  );
+  return links.filter(({ target }) => target !== '');
+}
+
+/** One line of /proc/PID/mountinfo (proc_pid_mountinfo(5)). */
+export interface Mount {
+  readonly point: string;
+  /** Which directory of its file system is seen there, and of which device: `MAJOR:MINOR`. */
+  readonly root: string;
+  readonly device: string;
+}
+
+/** The mounts of a process's mount namespace; none for one that is gone. */
+export async function readMounts(pid: number | 'self'): Promise<Mount[]> {
+  const text = (await readIfPresent(`/proc/${pid}/mountinfo`)) ?? '';
+  return text.split('\n').flatMap((line) => {
+    const [, , device, root, point] = line.split(' ');
+    if (device === undefined || root === undefined || point === undefined) return [];
+    return [{ device, root, point }];
+  });
 }
