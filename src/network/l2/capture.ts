@@ -1,21 +1,29 @@
 import { asMigrateError, MigrateError } from '../../base/errors.ts';
 import { type ArmedTool, armTool } from '../../host/arm.ts';
 import { run } from '../../host/run.ts';
-import { readAddresses } from './addresses.ts';
+import type { Reading } from '../netlink/codec.ts';
+import { type NetlinkSpace, openSpace } from '../netlink/space.ts';
+import { compact } from './compact.ts';
 import { freshSysctls } from './fresh-sysctls.ts';
-import { type LinksRead, readLinks } from './links.ts';
-import { readNeighbours } from './neighbours.ts';
-import { readNftTables } from './nft.ts';
-import { readRoutes } from './routes.ts';
-import { readRules } from './rules.ts';
+import { isFallbackDevice } from './kinds/fallback.ts';
+import { findIptables, readIptables } from './netfilter/iptables.ts';
+import { type NetnsFile, readNetnsFiles } from './netfilter/netns-files.ts';
+import { readNftHeads } from './netfilter/nft-heads.ts';
+import { listRuleset, readNft } from './netfilter/nft-tables.ts';
+import { type FoundLink, readLinks } from './objects/link-read.ts';
+import { findOutsideEnds } from './outside.ts';
+import { type SectionLists, sectionNames, sectionOf } from './sections.ts';
+import { readSettings, unknownSettings } from './settings.ts';
 import { type NetworkState, parseNetworkState } from './state.ts';
-import { pickSysctls, readSysctlText, type Sysctls, unexplained } from './sysctls.ts';
+import type { FreshSysctls } from './sysctls.ts';
 
 export interface CaptureOptions {
   /** Devices that are no part of the job, with all that hangs on them. */
   readonly ignoreLinks?: readonly string[];
   /** nft tables that are no part of the job: `NAME` or `FAMILY NAME`. */
   readonly ignoreTables?: readonly string[];
+  /** Devices that hang on nothing yet, as those of a namespace that was just built, are fine. */
+  readonly allowLoose?: boolean;
 }
 
 /** A namespace by its file: /run/netns/NAME or /proc/PID/ns/net. */
@@ -23,25 +31,15 @@ export interface Netns {
   readonly path: string;
 }
 
-const familyShows = ['addr show', 'route show table all', 'rule show'];
-const neighbourShows = ['neigh show nud permanent', 'neigh show proxy'];
-const shows = ['link show', ...familyShows, ...neighbourShows];
-const ipScript = (family: 4 | 6) =>
-  `ip -${family} -j -d -N -batch - <<end\n${shows.join('\n')}\nend\n`;
+/** Why a namespace cannot be moved as it is, one thing each. */
+export interface NetworkProblem {
+  readonly message: string;
+  readonly hint: string;
+}
 
 /**
- * Everything but the sysctls, one after the other in one shell: starting a program from Node costs
- * more than these take. A fixed text; numbers instead of names, because names differ by host, and
- * one time zone, because nft prints `meta hour` in that of its caller.
- */
-const objectsScript = `set -e\n${ipScript(4)}${ipScript(6)}TZ=UTC nft list ruleset\n`;
-const legacyTables = ['/proc/self/net/ip_tables_names', '/proc/self/net/ip6_tables_names'];
-const sysctlScript = `exec grep -rs '' /proc/sys/net ${legacyTables.join(' ')}\n`;
-
-/**
- * Reads the network identity of a namespace: objects and sysctls at once, entered with nsenter(1),
- * which unlike `ip netns exec` leaves the mount namespace alone. Nothing is changed. Our own
- * devices (mgh*) and nft tables (migrate-*) are left out.
+ * Reads the network identity of a namespace. Nothing is changed. Our own devices (mgh*) and nft
+ * tables (migrate-*) are left out.
  * Throws PLAN_REFUSED for what cannot be carried, by name, and NETWORK_FAILED when reading fails.
  */
 export async function captureNetwork(
@@ -53,7 +51,7 @@ export async function captureNetwork(
 
 /** Reads the same namespace more than once: ahead while a job runs, then in its frozen window. */
 export interface NetworkCapture {
-  /** As `captureNetwork`; a namespace that reads as it did before is not parsed again. */
+  /** As `captureNetwork`. */
   read(): Promise<NetworkState>;
   /** Starts the programs of the next reading, which wait: it then costs no start. */
   arm(): void;
@@ -62,67 +60,60 @@ export interface NetworkCapture {
 }
 
 export function createCapture(netns: Netns, options: CaptureOptions = {}): NetworkCapture {
-  let armed: readonly ArmedTool[] = [];
-  let known: { readonly text: string; readonly state: NetworkState } | undefined;
+  let armed: ArmedTool | undefined;
   const capture = {
     arm() {
-      // The shell reads what to do from its input; grep says 2 when a file cannot be read.
-      armed = [armShell(netns, [0]), armShell(netns, [0, 2])];
+      armed = armTool('nsenter', [`--net=${netns.path}`, 'sh']);
     },
     cancel() {
-      for (const tool of armed) tool.cancel();
+      armed?.cancel();
     },
     async read() {
-      if (armed.length === 0) capture.arm();
-      const [objects, sysctls] = armed;
-      armed = [];
-      const [objectsText = '', sysctlText = '', fresh, nftVersion] = await Promise.all([
-        objects?.fire(objectsScript).then(({ stdout }) => stdout, unreadable),
-        sysctls?.fire(sysctlScript).then(({ stdout }) => stdout, unreadable),
-        freshSysctls(),
-        versionOfNft(),
-      ]);
-      const text = `${objectsText}\n${sysctlText}`;
-      if (known?.text === text) return known.state;
-      const state = await parse({ objectsText, sysctlText, fresh, nftVersion }, options);
-      known = { text, state };
-      return state;
+      const shell = armed;
+      armed = undefined;
+      // Nothing is started for a namespace without tables, unless it waits already.
+      const list = async () =>
+        shell === undefined
+          ? listRuleset(netns.path).catch(unreadable)
+          : (await shell.fire(nftScript).catch(unreadable)).stdout;
+      try {
+        const inside = openSpace(netns.path);
+        const found = await readObjects(inside, options).finally(() => inside.close());
+        const { state: objects, heads, groups } = found;
+        const state = {
+          ...objects,
+          files: await filesOf(netns),
+          nftVersion: await versionOfNft(),
+          nft: await readNft(heads, list, options.ignoreTables),
+          iptables: await readIptables(netns, groups),
+        };
+        return parseNetworkState(state, 'PLAN_REFUSED');
+      } catch (error) {
+        throw asMigrateError(error, 'NETWORK_FAILED');
+      } finally {
+        shell?.cancel();
+      }
     },
   };
   return capture;
 }
 
-interface Texts {
-  readonly objectsText: string;
-  readonly sysctlText: string;
-  readonly fresh: Awaited<ReturnType<typeof freshSysctls>>;
-  readonly nftVersion: string;
-}
-
-async function parse(
-  { objectsText, sysctlText, fresh, nftVersion }: Texts,
-  options: CaptureOptions,
-): Promise<NetworkState> {
-  try {
-    const { four, six, nftText } = splitObjects(objectsText);
-    const links = readLinks(four[0], options.ignoreLinks ?? []);
-    const state = {
-      version: 1,
-      ...readObjects(four, six, links, legacyWarnings(sysctlText)),
-      nftVersion,
-      nft: readNftTables(nftText, options.ignoreTables ?? []),
-      sysctls: await readSysctls(sysctlText, fresh, links),
-    };
-    return parseNetworkState(state, 'PLAN_REFUSED');
-  } catch (error) {
-    throw asMigrateError(error, 'NETWORK_FAILED');
-  }
+/** /etc/netns/NAME belongs to a namespace that has its name from `ip netns add`. */
+async function filesOf({ path }: Netns): Promise<NetnsFile[]> {
+  const name = /^\/run\/netns\/(.+)$/.exec(path)?.[1];
+  return name === undefined ? [] : readNetnsFiles(name);
 }
 
 /** Does the part of a capture that is the same for a whole boot: no frozen window pays it. */
 export async function warmCapture(): Promise<void> {
   await Promise.all([freshSysctls(), versionOfNft()]);
 }
+
+/** A fixed text; one time zone, because nft prints `meta hour` in that of its caller. */
+const nftScript = 'TZ=UTC exec nft -n list ruleset\n';
+const ownNamespace = '/proc/self/ns/net';
+/** Devices of ours (holds) begin with this and are no part of a job. */
+const ownPrefix = 'mgh';
 
 let knownNftVersion: string | undefined;
 
@@ -132,77 +123,104 @@ async function versionOfNft(): Promise<string> {
   return knownNftVersion ?? 'unknown';
 }
 
-function readObjects(
-  four: readonly unknown[],
-  six: readonly unknown[],
-  links: LinksRead,
-  legacy: readonly string[],
-): Omit<NetworkState, 'version' | 'nftVersion' | 'nft' | 'sysctls'> {
-  const families = ([4, 6] as const).map((family) => {
-    const [, addr, route, rule, permanent, proxy] = family === 4 ? four : six;
-    const addresses = readAddresses(addr, links.ignored);
-    const routes = readRoutes(route, family, { ...links, ...addresses });
-    const neighbours = [permanent, proxy].flatMap((json) =>
-      readNeighbours(json, family, links.ignored),
-    );
-    const warnings = [...addresses.warnings, ...routes.warnings];
-    return { ...addresses, ...routes, ...readRules(rule, family), neighbours, warnings };
+async function readObjects(inside: NetlinkSpace, options: CaptureOptions) {
+  const known = await freshSysctls();
+  const isNew = unknownSettings(inside, known).length > 0;
+  const fresh = isNew ? await freshSysctls(true) : known;
+  const host = openSpace(ownNamespace);
+  try {
+    const heads = readNftHeads(inside);
+    const state = readAll(inside, host, options, fresh);
+    return { state, heads, groups: findIptables(inside, heads) };
+  } finally {
+    host.close();
+  }
+}
+
+function readAll(
+  inside: NetlinkSpace,
+  host: NetlinkSpace,
+  options: CaptureOptions,
+  fresh: FreshSysctls,
+) {
+  const reading: Reading = { names: inside.names, unknown: new Set() };
+  const all = readLinks(inside, reading);
+  const isIgnored = (name: string) =>
+    name.startsWith(ownPrefix) || options.ignoreLinks?.includes(name) === true;
+  const found = all.filter(({ link }) => !isIgnored(link.name) && !isIdleFallback(link));
+  const { ends, loose, inheriting } = findOutsideEnds(found, host);
+  const problems = found.flatMap(({ problem }) => problem ?? []);
+  const names = new Set(found.map(({ link }) => link.name));
+  const lists = Object.fromEntries(
+    sectionNames.map((name) => {
+      const items = sectionOf(name).read(inside, reading);
+      return [name, items.filter((one) => hangsOn(one, names))];
+    }),
+  ) as SectionLists;
+  const ofObjects = toldBySections(lists);
+  refuseProblems([
+    ...(options.allowLoose === true ? problems : [...problems, ...loose]),
+    ...ofObjects.problems,
+  ]);
+  const others = lists.peerNamespaces.filter(({ peer }) => peer === 'unknown');
+  return {
+    version: 2 as const,
+    links: found.map(({ link }) => (inheriting.has(link.name) ? withoutMac(link) : link)),
+    ends,
+    ...lists,
+    peerNamespaces: lists.peerNamespaces.filter(({ peer }) => peer === 'host'),
+    sysctls: readSettings(inside, found, fresh),
+    warnings: [
+      ...[...reading.unknown].map((what) => `${what}: an attribute that is not known here`),
+      ...ofObjects.warnings,
+      ...others.map(({ id }) => `namespace number ${id} belongs to one that stays`),
+    ],
+  };
+}
+
+/** It is that of the host's device, and another on another host. */
+function withoutMac({ mac: _mac, ...link }: FoundLink['link']): FoundLink['link'] {
+  return link;
+}
+
+/** What sections say of single objects: that one cannot be carried, or not all of it. */
+function toldBySections(lists: SectionLists) {
+  const problems: NetworkProblem[] = [];
+  const warnings: string[] = [];
+  for (const name of sectionNames) {
+    const section = sectionOf(name);
+    for (const one of lists[name]) {
+      const what = `${section.name} ${section.describe(one)}`;
+      const [problem, warning] = [section.problem?.(one), section.warning?.(one)];
+      if (problem !== undefined) problems.push({ message: `${what}: ${problem}`, hint: takeAway });
+      if (warning !== undefined) warnings.push(`${what}: ${warning}`);
+    }
+  }
+  return { problems, warnings };
+}
+
+const takeAway = 'Take it away before the move, and make it again on the target if it is needed.';
+
+/** What hangs on a device that is left out is left out with it. */
+function hangsOn(one: unknown, names: ReadonlySet<string>): boolean {
+  const link = one !== null && typeof one === 'object' && 'link' in one ? one.link : undefined;
+  return typeof link !== 'string' || names.has(link);
+}
+
+/** A fallback device that nobody uses comes with the kernel of each host, or does not. */
+function isIdleFallback(link: FoundLink['link']): boolean {
+  return isFallbackDevice(link.name, link.kind) && !link.up && link.master === undefined;
+}
+
+function refuseProblems(problems: readonly NetworkProblem[]): void {
+  const [first] = problems;
+  if (first === undefined) return;
+  throw new MigrateError('PLAN_REFUSED', problems.map(({ message }) => message).join('; '), {
+    hint: first.hint,
   });
-  return {
-    links: links.links,
-    addresses: families.flatMap((one) => one.addresses),
-    routes: families.flatMap((one) => one.routes),
-    rules: families.flatMap((one) => one.rules),
-    removedRules: families.flatMap((one) => one.removedRules),
-    neighbours: families.flatMap((one) => one.neighbours),
-    warnings: [...links.warnings, ...families.flatMap((one) => one.warnings), ...legacy],
-  };
 }
 
-/** One line of JSON for each `show` of each family, then the ruleset. */
-function splitObjects(text: string) {
-  const lines = text.split('\n');
-  // Some versions of iproute2 end a document with an empty line.
-  const json: string[] = [];
-  let at = 0;
-  for (; at < lines.length && json.length < 2 * shows.length; at++) {
-    const line = lines[at] ?? '';
-    if (line.startsWith('[')) json.push(line);
-  }
-  if (json.length < 2 * shows.length) {
-    const answers = `${json.length} of ${2 * shows.length} questions`;
-    throw new MigrateError('NETWORK_FAILED', `ip answered ${answers} about the namespace`);
-  }
-  const parsed = json.map((line) => JSON.parse(line) as unknown);
-  return {
-    four: parsed.slice(0, shows.length),
-    six: parsed.slice(shows.length),
-    nftText: lines.slice(at).join('\n'),
-  };
-}
-
-function armShell(netns: Netns, okCodes: readonly number[]): ArmedTool {
-  return armTool('nsenter', [`--net=${netns.path}`, 'sh'], { okCodes });
-}
-
-async function readSysctls(
-  text: string,
-  fresh: Awaited<ReturnType<typeof freshSysctls>>,
-  { links }: LinksRead,
-): Promise<Sysctls> {
-  const found = readSysctlText(text);
-  const standard = unexplained(found, fresh).length > 0 ? await freshSysctls(true) : fresh;
-  return pickSysctls(found, standard, new Map(links.map((link) => [link.name, link.mtu])));
-}
-
-function legacyWarnings(text: string): string[] {
-  return text
-    .split('\n')
-    .filter((line) => legacyTables.some((path) => line.startsWith(`${path}:`)))
-    .map((line) => `iptables table ${line.slice(line.indexOf(':') + 1)} (legacy) is not carried`);
-}
-
-function unreadable(cause: unknown): never {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  throw new MigrateError('NETWORK_FAILED', `cannot read the namespace: ${why}`, { cause });
+function unreadable(error: unknown): never {
+  const { message, details } = asMigrateError(error);
+  throw new MigrateError('NETWORK_FAILED', message, compact({ hint: details.hint, cause: error }));
 }

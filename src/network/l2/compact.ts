@@ -7,7 +7,18 @@ export function compact<T extends object>(value: T): Compact<T> {
   return Object.fromEntries(kept) as Compact<T>;
 }
 
-/** A flag of `iproute2` JSON: present as null or true, or absent. */
-export function flag(value: unknown): true | undefined {
-  return value === undefined || value === false ? undefined : true;
+/** Whether two plain values are equal, whatever the order of their fields. */
+export function isSame(one: unknown, other: unknown): boolean {
+  return canonical(one) === canonical(other);
+}
+
+/** One JSON text for equal values. */
+export function canonical(value: unknown): string {
+  return JSON.stringify(value, sorted) ?? '';
+}
+
+/** JSON.stringify's replacer that sorts the keys of objects. */
+function sorted(_key: string, value: unknown): unknown {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -1,29 +1,41 @@
+import { withoutSecrets } from './kinds/secrets.ts';
+import { differingKeys } from './make-links.ts';
+import { diffIptables } from './netfilter/iptables.ts';
 import { tableLines, tableOutline } from './nft.ts';
-import { byTable, routeText } from './routes.ts';
-import { ruleText } from './rules.ts';
-import type { Address, Link, NetworkState, NftTable } from './state.ts';
+import type { Link } from './objects/link.ts';
+import { planSection } from './section.ts';
+import { type SectionName, sectionNames, sectionOf, volatileSections } from './sections.ts';
+import type { NetworkState, NftTable } from './state.ts';
 import { isInherited } from './sysctls.ts';
 
 /**
  * Every difference between two documents, a line for a person each; none when they are equal.
- * Not compared: warnings, what traffic counts (nft counters, expiries), a device's number where
- * `wanted` does not say it, and sysctls that a namespace inherits where one side is silent.
+ * Not compared: warnings, outside ends, what traffic counts and changes (counters of nft and
+ * iptables, expiries, connections), and sysctls that a namespace inherits where one side is silent.
  */
 export function diffNetwork(wanted: NetworkState, found: NetworkState): string[] {
   return [
     ...diffLinks(wanted.links, found.links),
-    ...diffLists('address', addressNames(wanted.addresses), addressNames(found.addresses)),
-    ...diffLists('route', routeNames(wanted), routeNames(found)),
-    ...diffLists('rule', wanted.rules.map(nameOfRule), found.rules.map(nameOfRule)),
-    ...diffLists('removed rule', wanted.removedRules.map(plain), found.removedRules.map(plain)),
-    ...diffLists(
-      'neighbour',
-      wanted.neighbours.map(plain).sort(),
-      found.neighbours.map(plain).sort(),
-    ),
+    ...sectionNames
+      .filter((name) => !volatileSections.includes(name))
+      .flatMap((name) => diffSection(name, wanted, found)),
     ...diffTables(wanted, found),
+    ...diffIptables(wanted.iptables, found.iptables),
     ...diffSysctls(wanted.sysctls, found.sysctls),
   ];
+}
+
+/** What is not as wanted, of one list; where only the order differs, what stands wrong. */
+function diffSection(name: SectionName, wanted: NetworkState, found: NetworkState): string[] {
+  const section = sectionOf(name);
+  const { remove, add } = planSection(section, wanted[name], found[name]);
+  const say = (one: unknown) => `${section.name} ${section.describe(one)}`;
+  const lines = [
+    ...without(add.map(say), remove.map(say)).map((text) => `${text}: missing`),
+    ...without(remove.map(say), add.map(say)).map((text) => `${text}: not wanted, but there`),
+  ];
+  if (lines.length > 0 || add.length === 0) return lines;
+  return [`${say(add[0])}: differs, or stands in another order`];
 }
 
 function diffLinks(wanted: readonly Link[], found: readonly Link[]): string[] {
@@ -37,19 +49,14 @@ function diffLinks(wanted: readonly Link[], found: readonly Link[]): string[] {
   });
 }
 
-/** What a hand-made document may leave open, as `freshState` does, is not compared. */
-const openLinkKeys: readonly (keyof Link)[] = ['index', 'mac', 'addrGenMode'];
-
 function diffLink(want: Link, have: Link): string[] {
-  const keys = [...new Set([...Object.keys(want), ...Object.keys(have)])] as (keyof Link)[];
-  return keys
-    .filter((key) => want[key] !== have[key])
-    .filter((key) => want[key] !== undefined || !openLinkKeys.includes(key))
-    .map((key) => `link ${want.name}: ${key} ${say(want[key])} wanted, ${say(have[key])} found`);
+  return differingKeys(want, have).map(
+    (key) => `link ${want.name}: ${key} ${say(want[key])} wanted, ${say(have[key])} found`,
+  );
 }
 
 function say(value: unknown): string {
-  return value === undefined ? 'none' : String(value);
+  return value === undefined ? 'none' : JSON.stringify(withoutSecrets(value));
 }
 
 /** Both ways as multisets, then the order, which decides sources, priorities and matches. */
@@ -69,35 +76,6 @@ function without(all: readonly string[], others: readonly string[]): string[] {
     counts.set(name, left - 1);
     return left <= 0;
   });
-}
-
-/** Their order means something within one device and family only. */
-function addressNames(addresses: readonly Address[]): string[] {
-  const groupOf = ({ link, family }: Address) => `${link} ${family}`;
-  return [...addresses]
-    .sort((a, b) => (groupOf(a) === groupOf(b) ? 0 : groupOf(a) < groupOf(b) ? -1 : 1))
-    .map(addressName);
-}
-
-function addressName(address: Address): string {
-  const { link, address: text, prefixLength, family: _, ...rest } = address;
-  const details = Object.entries(rest).map(([name, value]) => `, ${name} ${value}`);
-  return `${text}/${prefixLength} on ${link}${details.sort().join('')}`;
-}
-
-function routeNames({ routes }: NetworkState): string[] {
-  return byTable(routes).map((route) => `${routeText(route)} (IPv${route.family})`);
-}
-
-function nameOfRule(rule: NetworkState['rules'][number]): string {
-  return `${ruleText(rule)} (IPv${rule.family})`;
-}
-
-function plain(value: object): string {
-  return Object.entries(value)
-    .map(([name, one]) => `${name} ${one}`)
-    .sort()
-    .join(', ');
 }
 
 /** Line by line, or by outline when two versions of nft printed them. */

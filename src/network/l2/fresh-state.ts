@@ -1,16 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { isIP, isIPv4 } from 'node:net';
 import { MigrateError } from '../../base/errors.ts';
-import { parseInterfaceAddress } from '../address.ts';
-import { loopback } from './addresses.ts';
-import { subnetKey } from './prefixes.ts';
-import { type Address, type NetworkState, parseNetworkState, type Route } from './state.ts';
+import { addressBytes, parseInterfaceAddress } from '../address.ts';
+import type { Address } from './objects/addresses.ts';
+import type { Route } from './objects/routes.ts';
+import { sectionNames } from './sections.ts';
+import { type NetworkState, parseNetworkState } from './state.ts';
 
 export interface FreshSpec {
   /** ADDRESS[/LENGTH] each; without a length, that address alone. */
   readonly ip: readonly string[];
   /** The next hop of the default route, of either family; several for both. */
   readonly gateways?: readonly string[];
+  /** The bridge that its veth hangs on. */
+  readonly bridge: string;
   /** Bytes; that of the bridge. */
   readonly mtu: number;
   /** Random and locally administered unless given. */
@@ -24,7 +27,8 @@ const mainTable = 254;
 const bootProtocol = 3;
 
 /**
- * The document of a new job: lo and one veth end with its addresses and default routes.
+ * The document of a new job: lo and one veth end with its addresses and default routes. It leaves
+ * out what the kernel makes by itself: `keepExtra` builds it.
  * Throws USAGE for an address or gateway that is none, or a gateway in no subnet of the job's.
  */
 export function freshState(spec: FreshSpec): NetworkState {
@@ -35,17 +39,21 @@ export function freshState(spec: FreshSpec): NetworkState {
     const addresses = spec.ip.map((text) => jobAddress(text, name));
     for (const gateway of spec.gateways ?? []) checkReachable(gateway, addresses);
     const state = {
-      version: 1,
+      version: 2,
       links: [
         { ...link, name: 'lo', kind: 'lo', mtu: 65_536 },
-        { ...link, name, kind: 'veth', mac, mtu: spec.mtu, addrGenMode: 'eui64' },
+        {
+          ...{ ...link, name, kind: 'veth', mac, mtu: spec.mtu, addrGenMode: 'eui64' },
+          outside: true,
+        },
       ],
-      addresses: [...loopback, ...addresses, jobAddress(`${linkLocal(mac)}/64`, name)],
+      ends: [{ link: name, on: 'bridge', device: spec.bridge, mtu: spec.mtu }],
+      ...Object.fromEntries(sectionNames.map((list) => [list, []])),
+      addresses: [...addresses, jobAddress(`${linkLocal(mac)}/64`, name)],
       routes: (spec.gateways ?? []).map((gateway) => defaultRoute(gateway, name)),
-      rules: [],
-      removedRules: [],
-      neighbours: [],
+      files: [],
       nft: [],
+      iptables: [],
       sysctls: {},
       warnings: [],
     };
@@ -57,7 +65,7 @@ export function freshState(spec: FreshSpec): NetworkState {
 }
 
 /** Six bytes in hexadecimal: one station's (bit 0 of the first is 0), made up locally (bit 1). */
-export function randomMac(): string {
+function randomMac(): string {
   const bytes = randomBytes(6);
   bytes[0] = ((bytes[0] ?? 0) & 0xfc) | 0x02;
   return bytes.toString('hex').replace(/..(?=.)/g, '$&:');
@@ -110,4 +118,10 @@ function defaultRoute(gateway: string, link: string): Route {
     gateway,
     link,
   };
+}
+
+/** The same text for addresses of one subnet. */
+function subnetKey(address: string, length: number): string {
+  const bits = [...addressBytes(address)].map((byte) => byte.toString(2).padStart(8, '0')).join('');
+  return bits.slice(0, length);
 }

@@ -4,6 +4,10 @@ import { type NftTable, nftTableSchema } from './state.ts';
 /** Tables of ours (locks, holds) begin with this and are no part of a job. */
 const ownPrefix = 'migrate-';
 
+export function isOwnTable(name: string): boolean {
+  return name.startsWith(ownPrefix);
+}
+
 /**
  * Splits what `nft list ruleset` printed into its tables. Text and not JSON, because it is what
  * `nft -f` is tested with most, and it says counters, quotas and the remaining life of elements.
@@ -20,7 +24,7 @@ export function readNftTables(text: string, ignoreTables: readonly string[]): Nf
     const table = readTable(open);
     const { family, name } = table;
     open = undefined;
-    if (name.startsWith(ownPrefix)) continue;
+    if (isOwnTable(name)) continue;
     if (ignoreTables.includes(name) || ignoreTables.includes(`${family} ${name}`)) continue;
     refuseForeign(table);
     tables.push(table);

@@ -1,6 +1,5 @@
-import type { NetworkState } from './state.ts';
-
-export type Sysctls = NetworkState['sysctls'];
+/** Values by path below /proc/sys, with slashes because a device name may hold dots. */
+export type Sysctls = Readonly<Record<string, string>>;
 
 /** What a new namespace has, by key; `value` is absent where reading fails until it is set. */
 export interface FreshSysctl {
@@ -10,18 +9,19 @@ export interface FreshSysctl {
 
 export type FreshSysctls = ReadonlyMap<string, FreshSysctl>;
 
-/** The device of the fresh namespace that all devices but lo are compared with. */
+/** The device of the fresh namespace that shows which sysctls a device has. */
 export const freshLink = 'mghfresh0';
 
 export const sysctlRoot = '/proc/sys/';
 
 /**
- * A new namespace takes these from the host it is made on (devinet_init_net, neigh_parms_alloc,
- * tcp_sk_init), so on the target they would silently be that host's: they are always carried.
+ * A new namespace takes these from the host it is made on (devinet_init_net, addrconf_init_net with
+ * net.core.devconf_inherit_init_net, neigh_parms_alloc, tcp_sk_init), so on the target they would
+ * silently be that host's: they are always carried. What a device has is compared with `default`.
  */
 export function isInherited(key: string): boolean {
   return (
-    /^net\/(ipv4\/conf|ipv[46]\/neigh)\//.test(key) ||
+    /^net\/ipv[46]\/(conf\/(all|default)|neigh\/default)\//.test(key) ||
     /^net\/ipv4\/(ip_forward|tcp_rmem|tcp_wmem|tcp_congestion_control)$/.test(key)
   );
 }
@@ -41,92 +41,77 @@ export function readSysctlText(text: string): Map<string, string> {
   return found;
 }
 
-/** The keys that the fresh namespace does not explain, because a module was loaded since. */
-export function unexplained(found: ReadonlyMap<string, string>, fresh: FreshSysctls): string[] {
-  return [...found.keys()].filter((key) => !fresh.has(freshKey(key)));
+/** Keys of the namespace itself that can be carried: not those of one device, none twice. */
+export function commonKeys(fresh: FreshSysctls): string[] {
+  return [...fresh]
+    .filter(([key, { writable }]) => writable && !isDoubled(key) && !ofOneDevice(key))
+    .map(([key]) => key);
 }
 
-/**
- * Picks what a namespace must be given on another host: what can be set and is not as in a new
- * namespace, what is inherited, and what the kernel changes together with one of these.
- * `linkMtus` are the MTUs by device; other devices' values are left out.
- */
-export function pickSysctls(
-  found: ReadonlyMap<string, string>,
-  fresh: FreshSysctls,
-  linkMtus: ReadonlyMap<string, number>,
-): Sysctls {
-  const together = changedTogether(found, fresh);
-  const picked = [...found].filter(([key, value]) => {
-    const standard = fresh.get(freshKey(key));
-    if (standard === undefined || !standard.writable || isDoubled(key)) return false;
-    if (!belongsToLink(key, value, linkMtus)) return false;
-    return isInherited(key) || together.has(key) || standard.value !== value;
+/** The keys that a device has: what stands before and behind its name. */
+export function deviceKeys(fresh: FreshSysctls): [head: string, tail: string][] {
+  return [...fresh].flatMap(([key, { writable }]): [string, string][] => {
+    const [, head = '', name, tail = ''] = perDevice(key) ?? [];
+    const isCarried = name === freshLink && writable && !isDoubled(key) && !isOfLink(tail);
+    return isCarried ? [[head, tail]] : [];
   });
-  return Object.fromEntries(picked.sort(([a], [b]) => compareKeys(a, b)));
 }
 
-/**
- * The lines that the writer of apply.ts reads, in an order in which a value that sets others comes
- * before them. A leading `-` (as in sysctl.d(5)) allows a kernel that has no such key: only where
- * the value was taken along because it is inherited.
- */
-export function sysctlLines(sysctls: Sysctls): string[] {
-  const keys = Object.keys(sysctls).sort(compareKeys);
-  return keys.map((key) => `${isInherited(key) ? '-' : ''}${key}=${sysctls[key] ?? ''}`);
+/** `net/ipv4/conf/default/X` for `net/ipv4/conf/eth0/X`; undefined for one of no device. */
+function defaultTwin(key: string): string | undefined {
+  const [, head, name, tail] = perDevice(key) ?? [];
+  if (name === undefined || name === 'all' || name === 'default') return undefined;
+  return `${head}default${tail}`;
+}
+
+/** What of a namespace's own values is carried. */
+export function pickCommon(found: ReadonlyMap<string, string>, fresh: FreshSysctls): Sysctls {
+  return Object.fromEntries(
+    [...found].filter(([key, value]) => isInherited(key) || fresh.get(key)?.value !== value),
+  );
+}
+
+/** What to write to make `found` what is `wanted`: `fresh` and `default` say what absence means. */
+export function planSysctls(
+  wanted: Sysctls,
+  found: Sysctls,
+  fresh: FreshSysctls,
+): [key: string, value: string][] {
+  const keys = [...new Set([...Object.keys(wanted), ...Object.keys(found)])];
+  return keys
+    .flatMap((key): [string, string][] => {
+      const twin = defaultTwin(key);
+      const absent =
+        twin === undefined ? fresh.get(key)?.value : (wanted[twin] ?? fresh.get(twin)?.value);
+      const value = wanted[key] ?? absent;
+      return value === undefined || value === (found[key] ?? absent) ? [] : [[key, value]];
+    })
+    .sort(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1));
 }
 
 /** Wider before narrower: ip_forward, all, default, one device; forwarding first in each. */
-function compareKeys(a: string, b: string): number {
-  return rank(a) - rank(b) || (a < b ? -1 : 1);
-}
-
 function rank(key: string): number {
-  const [, , , device] = perLink(key) ?? [];
+  const [, , device] = perDevice(key) ?? [];
   const width = key === 'net/ipv4/ip_forward' ? 0 : ['all', 'default'].indexOf(device ?? '') + 1;
   const step = key.endsWith('/forwarding') ? 0 : 1;
   return (width === 0 && device !== undefined ? 3 : width) * 2 + step;
 }
 
-function freshKey(key: string): string {
-  const [, head, , device, tail] = perLink(key) ?? [];
-  const common = device === undefined || ['all', 'default', 'lo'].includes(device);
-  return common ? key : `${head}${freshLink}${tail}`;
+/** net/ipv6/conf/eth0.7/mtu as [all, net/ipv6/conf/, eth0.7, /mtu]. */
+function perDevice(key: string): RegExpExecArray | null {
+  return /^(net\/[^/]+\/(?:conf|neigh)\/)([^/]+)(\/[^/]+)$/.exec(key);
 }
 
-/** net/ipv6/conf/eth0.7/mtu as [all, net/ipv6/conf/, conf, eth0.7, /mtu]. */
-function perLink(key: string): RegExpExecArray | null {
-  return /^(net\/[^/]+\/(conf|neigh)\/)([^/]+)(\/[^/]+)$/.exec(key);
+function ofOneDevice(key: string): boolean {
+  return defaultTwin(key) !== undefined;
 }
 
-/** Kept by another name: older units of the same value, or the document's addrGenMode. */
+/** Kept by another name: older units of the same value. */
 function isDoubled(key: string): boolean {
-  const device = perLink(key)?.[3];
-  const isReal = device !== undefined && !['all', 'default'].includes(device);
-  return (
-    /\/neigh\/[^/]+\/(base_reachable_time|retrans_time)$/.test(key) ||
-    (isReal && key.endsWith('/addr_gen_mode'))
-  );
+  return /\/neigh\/[^/]+\/(base_reachable_time|retrans_time)$/.test(key);
 }
 
-function belongsToLink(key: string, value: string, linkMtus: ReadonlyMap<string, number>): boolean {
-  const [, , , device, tail] = perLink(key) ?? [];
-  if (device === undefined || ['all', 'default'].includes(device)) return true;
-  const mtu = linkMtus.get(device);
-  return mtu !== undefined && !(tail === '/mtu' && Number(value) === mtu);
-}
-
-/** Writing net/ipv6/conf/all/X sets X of every device, so then each device's own is carried. */
-function changedTogether(found: ReadonlyMap<string, string>, fresh: FreshSysctls): Set<string> {
-  const all = /^net\/ipv6\/conf\/(all|default)\/(.+)$/;
-  const names = new Set<string>();
-  for (const [key, value] of found) {
-    const name = all.exec(key)?.[2];
-    if (name !== undefined && fresh.get(key)?.value !== value) names.add(name);
-  }
-  const keys = [...found.keys()].filter((key) => {
-    const [, head, , , tail] = perLink(key) ?? [];
-    return head === 'net/ipv6/conf/' && names.has((tail ?? '').slice(1));
-  });
-  return new Set(keys);
+/** What the link's own part of the document says. */
+function isOfLink(tail: string): boolean {
+  return tail === '/addr_gen_mode' || tail === '/mtu';
 }
