@@ -91,11 +91,13 @@ export const bpf = {
 
   /** Attaches a program to a cgroup's or a network namespace's file descriptor. */
   createLink(programFd: number, targetFd: number, attachType: number): number {
-    return command(commands.linkCreate, 32, `attach type ${attachType}`, (attribute) => {
-      attribute.writeUInt32LE(programFd, 0);
-      attribute.writeUInt32LE(targetFd, 4);
-      attribute.writeUInt32LE(attachType, 8);
-    });
+    return link(programFd, targetFd, attachType, []);
+  },
+
+  /** Attaches a program to a device; undefined where the kernel cannot (EINVAL before 6.6). */
+  createDeviceLink(programFd: number, ifindex: number, attachType: number): number | undefined {
+    const fd = link(programFd, ifindex, attachType, ['EINVAL']);
+    return fd < 0 ? undefined : fd;
   },
 
   /** Takes a program off at once, whoever else still holds the link; one that is off is fine. */
@@ -184,6 +186,20 @@ function command(
   const attribute = Buffer.alloc(attributeBytes);
   fill(attribute);
   return systemCalls().bpf(number, attribute, what, okErrors);
+}
+
+function link(
+  programFd: number,
+  target: number,
+  attachType: number,
+  okErrors: readonly string[],
+): number {
+  const fill = (attribute: Buffer): void => {
+    attribute.writeUInt32LE(programFd, 0);
+    attribute.writeUInt32LE(target, 4);
+    attribute.writeUInt32LE(attachType, 8);
+  };
+  return command(commands.linkCreate, 32, `attach type ${attachType}`, fill, okErrors);
 }
 
 function element(

@@ -4,6 +4,7 @@ import { withFileLock } from '../../host/syscall-lock.ts';
 import { bpf } from './bpf.ts';
 import { type JobAddresses, layout, layoutVersion } from './layout.ts';
 import {
+  attachToDevice,
   findSet,
   isPinned,
   loadSet,
@@ -27,6 +28,11 @@ export interface L3Filter {
    * NETWORK_FAILED when an address belongs to another job. Returns the job's number.
    */
   add(cgroupDir: string, addresses: JobAddresses): Promise<bigint>;
+  /**
+   * UDP that comes in by this device is brought to sockets on the wildcard at every address of a
+   * job; `lo` is seen as well. False where the kernel cannot do that: before Linux 6.6.
+   */
+  watch(device: string): Promise<boolean>;
   /** Forgets a job, by its cgroup's directory or its number; one that is not there is fine. */
   remove(cgroup: string | bigint): Promise<void>;
   /** Whether an address, own or private, belongs to a job; one look into a map. */
@@ -62,6 +68,9 @@ export async function openFilter(cgroupParent: string): Promise<L3Filter> {
         addJob(set, root, id, addresses);
         return id;
       });
+    },
+    watch(device) {
+      return withSet(() => ['lo', device].every(attachToDevice));
     },
     remove(cgroup) {
       return withSet((set) => {

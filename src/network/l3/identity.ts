@@ -1,11 +1,13 @@
 import { MigrateError } from '../../base/errors.ts';
 import { run } from '../../host/run.ts';
 import {
-  addressBytes,
+  broadcastOf,
   hostPrefix,
   type InterfaceAddress,
+  networkOf,
   parseInterfaceAddress,
 } from '../address.ts';
+import { type AddressSettings, settingsFor, settingsWords } from './settings.ts';
 
 /** The addresses that an l3 job owns on its host's device. */
 export interface L3Identity {
@@ -15,6 +17,8 @@ export interface L3Identity {
   readonly loopback6: string;
   /** Stands for 127.0.0.1; its low bits number the job on its host. */
   readonly loopback4: string;
+  /** What the addresses had where they were before; an address that is not among them is new. */
+  readonly settings?: readonly AddressSettings[];
 }
 
 /** Our routes, as `ip route show proto 77` lists them (rtnetlink(7), RTPROT_* above 4 are free). */
@@ -25,33 +29,33 @@ const routeProtocol = 77;
  * first of a subnet would be its primary, and when that job leaves the kernel takes the others'
  * addresses away with it (kernel net/ipv4/devinet.c, __inet_del_ifa). The IPv6 ones
  * are deprecated at once: as a /128 each would match any destination best and become the source of
- * the host's own connections (RFC 6724, rules 3 and 8). A prefix that the device does
- * not reach yet gets a route of its own, with a metric that only this job has.
+ * the host's own connections (RFC 6724, rules 3 and 8), and they do not wait for duplicate address
+ * detection, a second or more in which no socket can be bound to them. A prefix that the device
+ * does not reach yet gets a route of its own, with a metric that only this job has.
  */
 export async function addIdentity(identity: L3Identity): Promise<void> {
-  const { device, addresses, loopback6 } = identity;
+  const { device, addresses, loopback6, settings } = identity;
   const routes = await missingPrefixes(identity);
   const lines = [
-    ...addresses.map(({ address, family }) =>
-      family === 4
-        ? `addr add ${address}/32 dev ${device}`
-        : `addr add ${address}/128 dev ${device} nodad preferred_lft 0`,
-    ),
+    ...addresses.map((one) => `addr add ${settingsWords(settingsFor(one, settings), device)}`),
     `addr add ${loopback6}/128 dev lo nodad preferred_lft 0`,
-    ...routes.map((route) => `route add ${routeText(identity, route)}`),
+    ...routesFor(identity, routes).map((route) => `route add ${route}`),
   ];
   await run('ip', ['-batch', '-'], { input: `${lines.join('\n')}\n` });
 }
 
-/** Takes all of it off again; what is not there is fine. */
+/**
+ * Takes all of it off again; what is not there is fine. Each address goes whatever prefix somebody
+ * has given it meanwhile: it answers elsewhere from now on.
+ */
 export async function removeIdentity(identity: L3Identity): Promise<void> {
   const { device, addresses, loopback6 } = identity;
   const lines = [
     ...addresses.map(
-      ({ address, family }) => `addr del ${address}/${hostPrefix(family)} dev ${device}`,
+      ({ address, family }) => `addr flush dev ${device} to ${address}/${hostPrefix(family)}`,
     ),
     `addr del ${loopback6}/128 dev lo`,
-    ...addresses.map((route) => `route del ${routeText(identity, route)}`),
+    ...routesFor(identity, addresses).map((route) => `route del ${route}`),
   ];
   // With -force ip(8) goes on after an error and exits with 1; 255 when the device is gone.
   await run('ip', ['-force', '-batch', '-'], {
@@ -82,8 +86,11 @@ export async function chooseDevice(
   wanted?: string,
 ): Promise<string> {
   if (wanted !== undefined) {
-    await run('ip', ['-j', 'link', 'show', 'dev', wanted]);
-    return wanted;
+    const there = await run('ip', ['link', 'show', 'dev', wanted], { okCodes: [0, 1, 255] });
+    if (there.exitCode === 0) return wanted;
+    throw new MigrateError('NETWORK_FAILED', `this host has no device ${wanted}`, {
+      hint: 'a job that was started with --dev needs a device of that name',
+    });
   }
   const device = (await reachingDevice(addresses)) ?? (await neighbouringDevice(addresses));
   if (device !== undefined) return device;
@@ -121,6 +128,8 @@ async function neighbouringDevice(
 export interface DeviceFacts {
   readonly device: string;
   readonly mac: string;
+  /** It is an Ethernet whose neighbours answer for their addresses. */
+  readonly canBeAsked: boolean;
   /** Addresses of the host itself on it, to which held packets can be sent on. */
   readonly v4?: string;
   readonly v6?: string;
@@ -131,6 +140,8 @@ export async function deviceFacts(device: string): Promise<DeviceFacts> {
   const { stdout } = await run('ip', ['-j', 'addr', 'show', 'dev', device]);
   const [link] = JSON.parse(stdout) as {
     address: string;
+    link_type: string;
+    flags: string[];
     addr_info?: { family: string; local: string; scope: string; prefixlen: number }[];
   }[];
   // A single host address may be a job's, which moves; the host's own have a network.
@@ -143,6 +154,8 @@ export async function deviceFacts(device: string): Promise<DeviceFacts> {
   return {
     device,
     mac: link?.address ?? '',
+    canBeAsked:
+      link?.link_type === 'ether' && link.flags.includes('UP') && !link.flags.includes('NOARP'),
     ...(v4 === undefined ? {} : { v4 }),
     ...(v6 === undefined ? {} : { v6 }),
   };
@@ -167,27 +180,20 @@ async function missingPrefixes(identity: L3Identity): Promise<InterfaceAddress[]
   return missing;
 }
 
-function routeText(identity: L3Identity, address: InterfaceAddress): string {
-  const network = networkOf(address);
+/**
+ * Once for all addresses of a prefix: the way into it, and its broadcast address, which a host
+ * knows of the prefixes of its own addresses only and would take for a neighbour's.
+ */
+function routesFor(identity: L3Identity, addresses: readonly InterfaceAddress[]): string[] {
   const [, b = 0, c = 0, d = 0] = identity.loopback4.split('.').map(Number);
   const metric = 0x100_0000 + (b & 0x7f) * 65_536 + c * 256 + d;
-  return `${network} dev ${identity.device} scope link proto ${routeProtocol} metric ${metric}`;
-}
-
-/** The prefix that an address lies in, as `ip route` writes it. */
-function networkOf(address: InterfaceAddress): string {
-  const bits = address.family === 4 ? 32 : 128;
-  const bytes = addressToBigInt(address);
-  const shift = BigInt(bits - address.prefix);
-  return `${bigIntToAddress((bytes >> shift) << shift, address.family)}/${address.prefix}`;
-}
-
-function addressToBigInt({ address }: InterfaceAddress): bigint {
-  return BigInt(`0x${addressBytes(address).toString('hex')}`);
-}
-
-function bigIntToAddress(value: bigint, family: 4 | 6): string {
-  const hex = value.toString(16).padStart(family === 4 ? 8 : 32, '0');
-  const parts = hex.match(family === 4 ? /../g : /..../g) ?? [];
-  return family === 4 ? parts.map((part) => Number.parseInt(part, 16)).join('.') : parts.join(':');
+  const rest = `dev ${identity.device} scope link proto ${routeProtocol} metric ${metric}`;
+  const routes = addresses.flatMap((address) => {
+    const broadcast = broadcastOf(address);
+    return [
+      `${networkOf(address)} ${rest}`,
+      ...(broadcast === undefined ? [] : [`broadcast ${broadcast} ${rest} table local`]),
+    ];
+  });
+  return [...new Set(routes)];
 }

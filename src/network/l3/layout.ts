@@ -11,6 +11,8 @@ export interface JobAddresses {
   /** The private loopback addresses; choosePrivateLoopback. The IPv6 one must be on `lo`. */
   readonly loopback4: string;
   readonly loopback6: string;
+  /** The broadcast addresses of its IPv4 networks, as many as there are IPv4 addresses at most. */
+  readonly broadcast4?: readonly string[];
 }
 
 export interface Settings {
@@ -27,7 +29,7 @@ export interface Owner {
 }
 
 /** Counts up whenever a struct in bindfilter.bpf.c changes. */
-export const layoutVersion = 1;
+export const layoutVersion = 2;
 
 /** Map values and keys as bindfilter.bpf.c declares them, all integers little-endian. */
 export const layout = {
@@ -52,13 +54,20 @@ export const layout = {
     for (const [index, text] of job.ipv6.entries()) {
       addressKey(text).copy(value, ownOffset + (ownAddressesMax + index) * 16);
     }
+    for (const [index, text] of (job.broadcast4 ?? []).entries()) {
+      addressBytes(text).copy(value, broadcastOffset + index * 4);
+    }
     return value;
   },
 
   readJob(value: Buffer): JobAddresses {
     const read = (first: number, count: number): string[] =>
       Array.from({ length: count }, (_, index) => addressAt(value, first + index * 16));
+    const broadcast4 = Array.from({ length: ownAddressesMax }, (_, index) =>
+      [...value.subarray(broadcastOffset + index * 4).subarray(0, 4)].join('.'),
+    ).filter((text) => text !== '0.0.0.0');
     return {
+      ...(broadcast4.length === 0 ? {} : { broadcast4 }),
       ipv4: read(ownOffset, value.readUInt32LE(0)),
       ipv6: read(ownOffset + ownAddressesMax * 16, value.readUInt32LE(4)),
       loopback4: addressAt(value, loopbackOffset),
@@ -91,6 +100,7 @@ export const layout = {
 
 const loopbackOffset = 8;
 const ownOffset = loopbackOffset + 2 * 16;
+const broadcastOffset = ownOffset + 2 * ownAddressesMax * 16;
 
 /** 16 bytes; an IPv4 address as ::ffff:a.b.c.d. */
 function addressKey(address: string): Buffer {
@@ -115,7 +125,7 @@ function checkJob(job: JobAddresses): void {
     job.ipv6.find((address) => !isIPv6(address) || address.includes('.'));
   if (wrong !== undefined) throw failed(`${wrong} cannot be an address of a job`);
   if (job.ipv4.length + job.ipv6.length === 0) throw failed('a job needs an address');
-  if (Math.max(job.ipv4.length, job.ipv6.length) > ownAddressesMax) {
+  if (Math.max(job.ipv4.length, job.ipv6.length, job.broadcast4?.length ?? 0) > ownAddressesMax) {
     throw failed(`a job has at most ${ownAddressesMax} addresses of a family`);
   }
   if (!isIPv4(job.loopback4) || !/^127\./.test(job.loopback4) || job.loopback4 === '127.0.0.1') {

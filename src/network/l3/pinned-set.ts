@@ -2,11 +2,19 @@ import { constants, mkdirSync, openSync, readdirSync, rmdirSync, unlinkSync } fr
 import { join } from 'node:path';
 import { isErrno } from '../../host/files.ts';
 import { cgroupRootOf, ensureBpfFileSystem, networkNamespace } from '../../host/syscall-ids.ts';
+import { systemCalls } from '../../host/syscalls.ts';
 import { bindFilterObject, bindFilterSha256 } from './bindfilter-object.ts';
-import { bpf } from './bpf.ts';
+import { bpf, type ProgramDefinition } from './bpf.ts';
 import { type BpfObject, type BpfProgramText, readBpfObject } from './elf.ts';
 import { layout, layoutVersion, type Settings } from './layout.ts';
-import { type AttachPoint, maps, programs, typeDescriptions } from './programs.ts';
+import {
+  type AttachPoint,
+  deviceAttachType,
+  deviceProgram,
+  maps,
+  programs,
+  typeDescriptions,
+} from './programs.ts';
 
 /** The maps of a set that is loaded, as file descriptors of this process. */
 export interface PinnedSet {
@@ -87,6 +95,8 @@ export function loadSet(parent: string): PinnedSet {
     };
     bpf.update(mapFds.settings, Buffer.alloc(4), layout.settings(settings));
     attachPrograms(parent, directory, mapFds, keep);
+    const device = loadProgram(deviceProgram, readBpfObject(bindFilterObject()), mapFds);
+    bpf.pin(keep(device), join(directory, deviceProgram.name));
     for (const name of ['jobs', 'addresses', 'settings'] as const) {
       bpf.pin(mapFds[name], join(directory, name));
     }
@@ -99,6 +109,42 @@ export function loadSet(parent: string): PinnedSet {
   } finally {
     for (const fd of fds) bpf.close(fd);
   }
+}
+
+/**
+ * Lets the set see what comes in by a device; one that it sees already is fine. False where the
+ * kernel cannot attach to devices: UDP sockets then have what comes for their own address only.
+ */
+export function attachToDevice(device: string): boolean {
+  const directory = setDirectory();
+  const ifindex = systemCalls().interfaceIndex(device);
+  const path = join(directory, `${deviceProgram.name}-${ifindex}`);
+  const present = bpf.open(path);
+  if (present !== undefined) {
+    const attachedTo = bpf.linkInfo(present).readUInt32LE(16);
+    bpf.close(present);
+    if (attachedTo === ifindex) return true;
+    // A device of this number was there before, and has taken its link's end with it.
+    unlinkSync(path);
+  }
+  const program = bpf.open(join(directory, deviceProgram.name));
+  if (program === undefined) return false;
+  try {
+    const link = bpf.createDeviceLink(program, ifindex, deviceAttachType);
+    if (link === undefined) return false;
+    try {
+      bpf.pin(link, path);
+    } finally {
+      bpf.close(link);
+    }
+    return true;
+  } finally {
+    bpf.close(program);
+  }
+}
+
+function isDeviceLink(name: string): boolean {
+  return name.startsWith(`${deviceProgram.name}-`);
 }
 
 /**
@@ -124,7 +170,8 @@ export function removeSet(directory: string = setDirectory()): void {
   for (const name of names.toSorted(
     (a, b) => Number(b === 'settings') - Number(a === 'settings'),
   )) {
-    if (programs.some((program) => program.name === name)) detach(join(directory, name));
+    const isLink = programs.some((program) => program.name === name) || isDeviceLink(name);
+    if (isLink) detach(join(directory, name));
     unlinkSync(join(directory, name));
   }
   rmdirSync(directory);
@@ -163,11 +210,15 @@ function attachPrograms(
     netns: open('/proc/self/ns/net'),
   };
   for (const program of programs) {
-    const instructions = withMaps(programText(object, program.name), mapFds);
-    const fd = keep(bpf.loadProgram(program, instructions, object.license));
+    const fd = keep(loadProgram(program, object, mapFds));
     const link = keep(bpf.createLink(fd, targets[program.at], program.attachType));
     bpf.pin(link, join(directory, program.name));
   }
+}
+
+function loadProgram(program: ProgramDefinition, object: BpfObject, mapFds: MapFds): number {
+  const instructions = withMaps(programText(object, program.name), mapFds);
+  return bpf.loadProgram(program, instructions, object.license);
 }
 
 function programText(object: BpfObject, name: string): BpfProgramText {

@@ -20,6 +20,14 @@ export const programs: readonly AttachedProgram[] = [
   { name: 'steer', type: 30, attachType: 36, at: 'netns' },
 ];
 
+/**
+ * Attached to each device that carries addresses of jobs, and to `lo`, by which other jobs and the
+ * host come (BPF_PROG_TYPE_SCHED_CLS at BPF_TCX_INGRESS, Linux 6.6). The program itself is pinned
+ * under its name, each link under that and the number of its device.
+ */
+export const deviceProgram: ProgramDefinition = { name: 'learn', type: 3, attachType: 0 };
+export const deviceAttachType = 46;
+
 const hash = 1;
 const array = 2;
 const socketHash = 18;
@@ -34,7 +42,14 @@ const listenersMax = 65_536;
 
 /** The maps, by the names that bindfilter.bpf.c gives them; sizes as in layout.ts. */
 export const maps = {
-  jobs: map('jobs', hash, 8, 8 + 2 * 16 + 2 * ownAddressesMax * 16, jobsMax, allocateLater),
+  jobs: map(
+    'jobs',
+    hash,
+    8,
+    8 + 2 * 16 + 2 * ownAddressesMax * 16 + 4 * ownAddressesMax,
+    jobsMax,
+    allocateLater,
+  ),
   addresses: map('addresses', hash, 16, 16, addressesMax, allocateLater),
   settings: map('settings', array, 4, 24, 1, 0),
   listeners: map('listeners', socketHash, 20, 8, listenersMax, 0),

@@ -1,57 +1,73 @@
-import { run } from '../../host/run.ts';
-import { addressBytes, hostPrefix } from '../address.ts';
+import { hostPrefix } from '../address.ts';
 import type { L3Identity } from './identity.ts';
+import {
+  type AddressSettings,
+  isSame,
+  readSettings,
+  type SeenSettings,
+  settingsFor,
+} from './settings.ts';
 
-/** One address as `ip -j addr show` tells it. */
-interface SeenAddress {
-  readonly local?: string;
-  readonly prefixlen?: number;
-  readonly tentative?: boolean;
-  readonly dadfailed?: boolean;
-  readonly deprecated?: boolean;
-}
+/** Seconds that may have run off a lifetime between writing and reading it. */
+const lifetimeSlackSeconds = 2;
 
 /**
  * What the kernel has of an identity that was just added, against what was asked for: one line for
  * each difference, none when all arrived. NETWORK_FAILED when it cannot be read.
  */
 export async function readBackIdentity(identity: L3Identity): Promise<string[]> {
-  const { device, addresses, loopback6 } = identity;
-  const script = `addr show dev ${device}\naddr show dev lo\n`;
-  const { stdout } = await run('ip', ['-j', '-batch', '-'], { input: script });
-  const [onDevice = [], onLoopback = []] = stdout
-    .split('\n')
-    .filter((line) => line.startsWith('['))
-    .map(addressesOf);
+  const { device, addresses, loopback6, settings } = identity;
+  const [onDevice = [], onLoopback = []] = await readSettings([device, 'lo']);
+  const loopback = { address: loopback6, family: 6, prefix: 128 } as const;
   return [
-    ...addresses.flatMap(({ address, family }) =>
-      differencesOf(address, hostPrefix(family), device, onDevice),
-    ),
-    ...differencesOf(loopback6, hostPrefix(6), 'lo', onLoopback),
+    ...addresses.flatMap((one) => differencesOf(settingsFor(one, settings), device, onDevice)),
+    ...differencesOf(settingsFor(loopback), 'lo', onLoopback),
   ];
 }
 
-function addressesOf(json: string): SeenAddress[] {
-  const links = JSON.parse(json) as { addr_info?: SeenAddress[] }[];
-  return links.flatMap(({ addr_info }) => addr_info ?? []);
-}
-
 function differencesOf(
-  address: string,
-  prefix: number,
+  wanted: AddressSettings,
   device: string,
-  seen: readonly SeenAddress[],
+  seen: readonly SeenSettings[],
 ): string[] {
-  const found = seen.find(({ local }) => local !== undefined && isSame(local, address));
+  const { address } = wanted;
+  const single = hostPrefix(address.includes(':') ? 6 : 4);
+  const there = seen.filter((one) => isSame(one.address, address));
+  const found = there.find(({ prefix }) => prefix === single) ?? there[0];
   if (found === undefined) return [`${address} is not on ${device}`];
   const wrong: string[] = [];
-  if (found.prefixlen !== prefix) wrong.push(`has the prefix ${found.prefixlen}, not ${prefix}`);
-  // Both would keep the kernel from using it: we asked for no duplicate address detection.
-  if (found.tentative === true || found.dadfailed === true) wrong.push('is tentative');
-  if (prefix === hostPrefix(6) && found.deprecated !== true) wrong.push('is not deprecated');
-  return wrong.map((what) => `${address} on ${device} ${what}`);
+  if (found.prefix !== single) wrong.push(`has the prefix ${found.prefix}, not ${single}`);
+  // It would keep the kernel from using it: we asked for no duplicate address detection.
+  if (found.isTentative) wrong.push('is tentative');
+  const preferred = wanted.preferredSeconds ?? wanted.validSeconds;
+  return [
+    ...wrong,
+    ...unlike('scope', found.scope, wanted.scope),
+    ...unlike('label', found.label, wanted.label),
+    ...unlike('broadcast', found.broadcast, wanted.broadcast),
+    ...unlike('metric', found.metric, wanted.metric),
+    ...unlike('flags', found.flags.join(','), wanted.flags.join(',')),
+    ...unlikeLifetime('valid_lft', found.validSeconds, wanted.validSeconds),
+    ...unlikeLifetime('preferred_lft', found.preferredSeconds, preferred),
+  ].map((what) => `${address} on ${device} ${what}`);
 }
 
-function isSame(one: string, other: string): boolean {
-  return addressBytes(one).equals(addressBytes(other));
+type Value = string | number | undefined;
+
+function unlike(name: string, found: Value, wanted: Value): string[] {
+  return found === wanted ? [] : [`has ${name} ${found || 'none'}, not ${wanted || 'none'}`];
+}
+
+function unlikeLifetime(
+  name: string,
+  found: number | undefined,
+  wanted: number | undefined,
+): string[] {
+  const isNear =
+    found !== undefined &&
+    wanted !== undefined &&
+    found <= wanted &&
+    found >= wanted - lifetimeSlackSeconds;
+  if (found === wanted || isNear) return [];
+  return [`has ${name} ${found ?? 'forever'}, not ${wanted ?? 'forever'}`];
 }

@@ -8,20 +8,20 @@ export function announcementFrames(address: string, mac: string): Buffer[] {
     : [unsolicitedAdvertisement(address, mac)];
 }
 
-const broadcast = Buffer.from('ffffffffffff', 'hex');
+export const broadcastMac = Buffer.from('ffffffffffff', 'hex');
 
 /** Gratuitous ARP (RFC 5227, 3; RFC 5944, 4.6): some switches heed requests, some replies. */
 function gratuitousArp(address: string, mac: string, kind: 'request' | 'reply'): Buffer {
   const hardware = macBytes(mac);
   const protocol = addressBytes(address);
   return Buffer.concat([
-    broadcast,
+    broadcastMac,
     hardware,
     Buffer.from('0806' + '0001' + '0800' + '0604', 'hex'),
     Buffer.from(kind === 'request' ? '0001' : '0002', 'hex'),
     hardware,
     protocol,
-    kind === 'request' ? Buffer.alloc(6) : broadcast,
+    kind === 'request' ? Buffer.alloc(6) : broadcastMac,
     protocol,
   ]);
 }
@@ -51,7 +51,7 @@ function unsolicitedAdvertisement(address: string, mac: string): Buffer {
 }
 
 /** The Internet checksum over the IPv6 pseudo-header and the message (RFC 4443, 2.3). */
-function icmpChecksum(source: Buffer, destination: Buffer, body: Buffer): number {
+export function icmpChecksum(source: Buffer, destination: Buffer, body: Buffer): number {
   const length = Buffer.alloc(8);
   length.writeUInt32BE(body.length, 0);
   length.writeUInt32BE(58, 4);
@@ -62,6 +62,6 @@ function icmpChecksum(source: Buffer, destination: Buffer, body: Buffer): number
   return ~sum & 0xffff;
 }
 
-function macBytes(mac: string): Buffer {
+export function macBytes(mac: string): Buffer {
   return Buffer.from(mac.replaceAll(':', ''), 'hex');
 }

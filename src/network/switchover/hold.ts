@@ -6,18 +6,22 @@ import { ofFamily } from '../address.ts';
 import { lockTableOf } from './lock.ts';
 
 /**
- * Packets for the job are held, not dropped, while it is frozen: what arrives on `device` for one
- * of `addresses` is forwarded to an ifb whose token bucket is empty, and comes back in order once
- * the rate is opened. A dropped packet would cost the client its retransmission timer, 200 ms.
- * An nft chain does it and not a filter of tc(8): the qdisc that carries those takes the device
- * down for an instant when it comes and when it goes (net/sched/sch_api.c, qdisc_graft), and what
- * anybody sends then is lost. (nft(8), FWD STATEMENT; tc-tbf(8); kernel drivers/net/ifb.c,
- * net/netfilter/nft_fwd_netdev.c from 5.8 on.)
+ * Packets for the job are held, not dropped, while it is frozen: what arrives on one of `devices`
+ * for one of `addresses`, or whatever arrives there without them, is forwarded to an ifb whose
+ * token bucket is empty, and comes back in order once the rate is opened. A dropped packet would
+ * cost the client its retransmission timer, 200 ms. An nft chain does it and not a filter of tc(8):
+ * the qdisc that carries those takes the device down for an instant when it comes and when it goes
+ * (net/sched/sch_api.c, qdisc_graft), and what anybody sends then is lost. (nft(8), FWD STATEMENT;
+ * tc-tbf(8); kernel drivers/net/ifb.c, net/netfilter/nft_fwd_netdev.c from 5.8 on.)
  */
 export interface HoldSpec {
   readonly id: string;
-  readonly device: string;
-  readonly addresses: readonly string[];
+  /** None for a namespace that is on no wire: nothing is held then. */
+  readonly devices: readonly string[];
+  /** A namespace's devices are all the job's: absent there. */
+  readonly addresses?: readonly string[];
+  /** With no addresses: frames to these are for the job even when its devices have others. */
+  readonly macs?: readonly string[];
   readonly netns?: string;
 }
 
@@ -27,11 +31,13 @@ const heldBytesMax = 32 * 1024 * 1024;
 const leakBytesPerSecond = 8;
 /** Ethernet header, a VLAN tag and some air. */
 const frameOverheadBytes = 22;
+const ethernetMtu = 1_500;
 /** One empties the bucket, one wakes the queue. */
 const ownFrames = 2;
 
 /** Everything that takes time: the ifb and its empty bucket. */
 export async function prepareHold(hold: HoldSpec): Promise<void> {
+  if (hold.devices.length === 0) return;
   const frameBytes = (await mtuOf(hold)) + frameOverheadBytes;
   const ifb = ifbNameOf(hold);
   await tool(hold, 'ip', [`link add ${ifb} mtu ${frameBytes} type ifb`, `link set ${ifb} up`]);
@@ -49,24 +55,49 @@ export async function startHold(hold: HoldSpec, armed = armHold(hold)): Promise<
 
 /** The nft script that makes the hold, in one transaction; `removeHold` takes it back. */
 export function holdRuleset(hold: HoldSpec): string {
-  const forward = (family: 'ip' | 'ip6', addresses: readonly string[]): string[] =>
-    addresses.length === 0
-      ? []
-      : [`    ${family} daddr { ${addresses.join(', ')} } fwd to "${ifbNameOf(hold)}"`];
+  const { addresses, devices } = hold;
+  if (devices.length === 0) return '';
+  const names = devices.map((name) => `"${name}"`).join(', ');
+  const rules =
+    addresses === undefined
+      ? [...answeredBesides.map((what) => `${what} accept`), ...forHost(hold), forward(hold)]
+      : [
+          ...forwardFor('ip', ofFamily(addresses, 4), hold),
+          ...forwardFor('ip6', ofFamily(addresses, 6), hold),
+        ];
   return [
     `table netdev ${holdTableOf(hold)} {`,
     '  chain in {',
-    `    type filter hook ingress device "${hold.device}" priority -400; policy accept;`,
-    ...forward('ip', ofFamily(hold.addresses, 4)),
-    ...forward('ip6', ofFamily(hold.addresses, 6)),
+    `    type filter hook ingress devices = { ${names} } priority -400; policy accept;`,
+    ...rules.map((rule) => `    ${rule}`),
     '  }',
     '}',
     '',
   ].join('\n');
 }
 
+/** The kernel answers these for a frozen job: nobody who looks for it has to look again. */
+const answeredBesides = [
+  'meta protocol arp',
+  'icmpv6 type { nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert }',
+] as const;
+
+function forHost({ macs = [] }: HoldSpec): string[] {
+  return macs.length === 0 ? [] : [`ether daddr { ${macs.join(', ')} } meta pkttype set host`];
+}
+
+function forward(hold: HoldSpec): string {
+  return `fwd to "${ifbNameOf(hold)}"`;
+}
+
+function forwardFor(family: 'ip' | 'ip6', addresses: readonly string[], hold: HoldSpec): string[] {
+  if (addresses.length === 0) return [];
+  return [`${family} daddr { ${addresses.join(', ')} } ${forward(hold)}`];
+}
+
 /** Lets all that was held go on its way, and what comes after it pass through in order. */
 export async function releaseHold(hold: HoldSpec, armed = armHoldRelease(hold)): Promise<void> {
+  if (hold.devices.length === 0) return armed.cancel();
   const open = `tbf rate 100gbit burst 4mb limit ${heldBytesMax}`;
   await armed.fire(`qdisc change dev ${ifbNameOf(hold)} root handle 1: ${open}\n`);
   // tbf looks at its queue again only when something is enqueued.
@@ -84,6 +115,7 @@ export async function removeHold(hold: HoldSpec): Promise<void> {
 
 /** Packets that were held, and those that found no room, as the queue counts them. */
 export async function holdStatistics(hold: HoldSpec): Promise<{ held: number; dropped: number }> {
+  if (hold.devices.length === 0) return { held: 0, dropped: 0 };
   const [program, ...args] = inside(hold, [
     'tc',
     '-s',
@@ -134,10 +166,13 @@ async function sendDummy(hold: HoldSpec, bytes: number): Promise<void> {
   }
 }
 
+/** Of the device that has the largest. */
 async function mtuOf(hold: HoldSpec): Promise<number> {
-  const [program, ...args] = inside(hold, ['ip', '-j', 'link', 'show', hold.device]);
-  const [link] = JSON.parse((await run(program ?? '', args)).stdout) as { mtu: number }[];
-  return link?.mtu ?? 1500;
+  const [program, ...args] = inside(hold, ['ip', '-j', 'link', 'show']);
+  const { stdout } = await run(program ?? '', args);
+  const links = JSON.parse(stdout) as { ifname: string; mtu: number }[];
+  const own = links.filter(({ ifname }) => hold.devices.includes(ifname));
+  return Math.max(ethernetMtu, ...own.map(({ mtu }) => mtu));
 }
 
 async function tool(hold: HoldSpec, name: 'ip' | 'tc', lines: readonly string[]): Promise<void> {

@@ -10,17 +10,28 @@ import { addressBytes, ofFamily } from '../address.ts';
 export interface LockSpec {
   /** Names the tables; one move, one lock. */
   readonly id: string;
-  /** The job's addresses, its private loopback ones included. */
-  readonly addresses: readonly string[];
+  /**
+   * The job's addresses, its private loopback ones included. Absent for a namespace: everything in
+   * it is the job's, and what its sockets send each other must stop as well.
+   */
+  readonly addresses?: readonly string[];
   /** The network namespace to lock in; the host's own unless given. */
   readonly netns?: string;
   /**
    * Source side: where packets go that are released after the commit. They are sent on to the
    * target unchanged (nft `dup`: kernel net/ipv4/netfilter/nf_dup_ipv4.c).
    */
-  readonly relay?: { readonly device: string; readonly v4?: string; readonly v6?: string };
+  readonly relays?: readonly Relay[];
   /** Target side: answer neither ARP nor neighbour solicitations before the commit. */
   readonly mute?: boolean;
+}
+
+/** Where what arrives on a device is sent on to: a neighbour of it, or of another. */
+export interface Relay {
+  readonly device: string;
+  readonly via?: string;
+  readonly v4?: string;
+  readonly v6?: string;
 }
 
 export async function addLock(lock: LockSpec, armed?: ArmedTool): Promise<void> {
@@ -39,6 +50,11 @@ export async function openLock(lock: LockSpec, armed?: ArmedTool): Promise<void>
   await nft(`${lines.join('\n')}\n`, lock.netns, armed);
 }
 
+/** A locked namespace whose job runs elsewhere says no more who has its addresses. */
+export async function leaveLocked(lock: LockSpec, armed?: ArmedTool): Promise<void> {
+  await nft(leaveRuleset(lock), lock.netns, armed);
+}
+
 /** Removes the lock; one that is not there is fine. */
 export async function removeLock(lock: Pick<LockSpec, 'id' | 'netns'>): Promise<void> {
   await nft(unlockRuleset(lock), lock.netns, undefined);
@@ -46,8 +62,10 @@ export async function removeLock(lock: Pick<LockSpec, 'id' | 'netns'>): Promise<
 
 /** The nft script that makes the lock, in one transaction. */
 export function lockRuleset(lock: LockSpec): string {
-  const v4 = ofFamily(lock.addresses, 4).join(', ');
-  const v6 = ofFamily(lock.addresses, 6).join(', ');
+  if (lock.addresses === undefined) return namespaceRuleset(lock);
+  const { addresses } = lock;
+  const v4 = ofFamily(addresses, 4).join(', ');
+  const v6 = ofFamily(addresses, 6).join(', ');
   const drops = (direction: 'saddr' | 'daddr'): string =>
     [
       v4 === '' ? '' : `    ip ${direction} { ${v4} } drop`,
@@ -60,7 +78,7 @@ export function lockRuleset(lock: LockSpec): string {
     '  chain in {',
     '    type filter hook input priority -400; policy accept;',
     ownPackets,
-    ...(lock.mute === true ? ofFamily(lock.addresses, 6).map(muteSolicitation) : []),
+    ...(lock.mute === true ? ofFamily(addresses, 6).map(muteSolicitation) : []),
     drops('daddr'),
     '  }',
     '  chain out {',
@@ -75,11 +93,54 @@ export function lockRuleset(lock: LockSpec): string {
   ].join('\n');
 }
 
+/** The kernel goes on telling who has the job's addresses, until `leaveRuleset`. */
+function namespaceRuleset(lock: LockSpec): string {
+  const chain = (
+    name: string,
+    hook: string,
+    policy: string,
+    rules: readonly string[],
+  ): string[] => [
+    `  chain ${name} {`,
+    `    type filter hook ${hook} priority -400; policy ${policy};`,
+    ...rules,
+    '  }',
+  ];
+  const rules = [ownPackets, `    icmpv6 type ${neighbourQuestions} accept`];
+  return [
+    `table inet ${lockTableOf(lock)} {`,
+    ...chain('in', 'input', 'drop', rules),
+    ...chain('out', 'output', 'drop', rules),
+    '}',
+    `table arp ${lockTableOf(lock)} {`,
+    ...chain('in', 'input', 'accept', []),
+    ...chain('out', 'output', 'accept', []),
+    '}',
+    ...relayTables(lock),
+    '',
+  ].join('\n');
+}
+
+const neighbourQuestions = '{ nd-neighbor-solicit, nd-neighbor-advert }';
+
+/** Of `leaveLocked`: other policies take less time than other tables. */
+export function leaveRuleset(lock: Pick<LockSpec, 'id'>): string {
+  const table = lockTableOf(lock);
+  return ['in', 'out']
+    .map(
+      (chain) =>
+        `insert rule inet ${table} ${chain} icmpv6 type ${neighbourQuestions} drop\n` +
+        `chain arp ${table} ${chain} { policy drop; }\n`,
+    )
+    .join('');
+}
+
 /**
  * CRIU restores a half-closed connection by sending it a FIN of its own making, marked so that a
  * lock can tell it (soccr/soccr.h, SOCCR_MARK).
  */
-const ownPackets = '    meta mark 0xc114 accept';
+const ownMark = '0xc114';
+const ownPackets = `    meta mark ${ownMark} accept`;
 
 /** `add` before `delete` makes the deletion of a table that is not there succeed. */
 export function unlockRuleset(lock: Pick<LockSpec, 'id'>): string {
@@ -113,23 +174,35 @@ function muteSolicitation(address: string): string {
 }
 
 function relayTables(lock: LockSpec): string[] {
-  const { relay } = lock;
-  if (relay === undefined) return [];
-  const table = (family: 'ip' | 'ip6', nextHop: string, addresses: string[]): string =>
-    [
-      `table ${family} ${lockTableOf(lock)} {`,
-      '  chain relay {',
-      '    type filter hook prerouting priority -350; policy accept;',
-      `    iifname "${relay.device}" ${family} daddr { ${addresses.join(', ')} } dup to ${nextHop} device "${relay.device}" drop`,
-      '  }',
-      '}',
-    ].join('\n');
-  const outside = lock.addresses.filter((address) => !isPrivateLoopback(address));
-  const tables: string[] = [];
-  const [v4, v6] = [ofFamily(outside, 4), ofFamily(outside, 6)];
-  if (relay.v4 !== undefined && v4.length > 0) tables.push(table('ip', relay.v4, v4));
-  if (relay.v6 !== undefined && v6.length > 0) tables.push(table('ip6', relay.v6, v6));
-  return tables;
+  return (['ip', 'ip6'] as const).flatMap((family) => {
+    const rules = (lock.relays ?? []).flatMap((relay) => relayRule(family, relay, lock));
+    if (rules.length === 0) return [];
+    return [
+      [
+        `table ${family} ${lockTableOf(lock)} {`,
+        '  chain relay {',
+        '    type filter hook prerouting priority -350; policy accept;',
+        ...rules,
+        '  }',
+        '}',
+      ].join('\n'),
+    ];
+  });
+}
+
+/** Marked, so that the lock lets it out; the mark stays on this host. */
+function relayRule(family: 'ip' | 'ip6', relay: Relay, { addresses }: LockSpec): string[] {
+  const nextHop = family === 'ip' ? relay.v4 : relay.v6;
+  const outside = addresses?.filter((address) => !isPrivateLoopback(address));
+  const own = outside === undefined ? undefined : ofFamily(outside, family === 'ip' ? 4 : 6);
+  if (nextHop === undefined || own?.length === 0) return [];
+  const multicast = family === 'ip' ? '224.0.0.0/3' : 'ff00::/8';
+  const which = own === undefined ? `!= ${multicast}` : `{ ${own.join(', ')} }`;
+  const mark = own === undefined ? ` meta mark set ${ownMark}` : '';
+  const { device, via = device } = relay;
+  return [
+    `    iifname "${device}" ${family} daddr ${which}${mark} dup to ${nextHop} device "${via}" drop`,
+  ];
 }
 
 /** Loopback traffic never arrives on a device, so it is never relayed. */

@@ -5,6 +5,7 @@
  * job_*    run at the cgroup that is the parent of all jobs, in the task that calls.
  * guard_*  run at the root cgroup and keep everybody else out of the jobs' private loopback.
  * steer    runs in the host's network namespace when a packet looks for a listener.
+ * learn    runs at devices with addresses of jobs, for every packet that comes in.
  *
  * Each is a section of its own, loaded and attached by src/network/l3/pinned-set.ts.
  */
@@ -14,6 +15,7 @@
 #include "loopback.h"
 #include "guard.h"
 #include "steer.h"
+#include "learn.h"
 
 char license_text[] SEC("license") = "Dual MIT/GPL";
 
@@ -44,7 +46,7 @@ inline_ int job_bind(struct bpf_sock_addr *ctx, const struct caller *c, struct a
 		*a = has_family(c, v4) ? primary_of(c, v4) : loopback_of(c, v4);
 		return 0;
 	}
-	if (is_own(c, a) || is_multicast(a))
+	if (is_own(c, a) || is_multicast(a) || is_broadcast(c, a))
 		return 0;
 	if (!is_loopback(a))
 		return EADDRNOTAVAIL;
@@ -112,6 +114,9 @@ inline_ int job_connect(struct bpf_sock_addr *ctx, const struct caller *c, struc
 	int bound = !is_any(&local);
 	/* bind() was called; else the address is left from an earlier connect(). */
 	int fixed = bound && ctx->sk->src_port != 0;
+	/* Such an address is no source; the kernel would choose the host's. */
+	if (fixed && (is_multicast(&local) || is_broadcast(c, &local)))
+		return EADDRNOTAVAIL;
 	if (fixed && !v4 && is_v4(&local))
 		return ENETUNREACH;
 	/* A program never sees the private address: who names it restores a connection. */
@@ -168,9 +173,9 @@ inline_ int job_send(struct bpf_sock_addr *ctx, const struct caller *c, struct a
 {
 	int v4 = is_v4(to);
 	struct address loopback = loopback_of(c, v4);
-	/* A dual-stack socket that is bound sits on an IPv4 address. */
-	if (!v4 && is_v4(from) && !is_any(from))
-		return ENETUNREACH;
+	/* A dual-stack socket that is bound sits on an IPv4 address; learn() brings it the answers. */
+	if (!v4 && is_v4(from))
+		*from = (struct address){ { 0, 0, 0, 0 } };
 	if (is_same(to, &loopback) || is_loopback(to) || is_any(to))
 		return resolve(ctx, c, from, 0, to);
 	if (is_same(from, &loopback) || is_multicast(from))

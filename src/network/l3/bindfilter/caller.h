@@ -57,3 +57,15 @@ inline_ struct address primary_of(const struct caller *c, int v4)
 {
 	return v4 ? c->job->own4[0] : c->job->own6[0];
 }
+
+/* Of the networks that the job's addresses lie in, or of all. */
+inline_ int is_broadcast(const struct caller *c, const struct address *a)
+{
+	if (!is_v4(a) || a->w[3] == 0)
+		return 0;
+	int found = a->w[3] == WORD(255, 255, 255, 255);
+#pragma unroll
+	for (int i = 0; i < ADDRESSES_MAX; i++)
+		found |= a->w[3] == c->job->broadcast4[i];
+	return found;
+}

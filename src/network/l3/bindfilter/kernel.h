@@ -15,6 +15,9 @@
 #define AF_INET6 10
 #define SOCK_STREAM 1
 #define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+#define ETH_P_IP 0x0800
+#define ETH_P_IPV6 0x86dd
 #define ECONNREFUSED 111
 #define ENETUNREACH 101
 #define EADDRNOTAVAIL 99
@@ -24,6 +27,8 @@
 #define LEVELS_MAX 10
 /* Members of one SO_REUSEPORT group that are remembered; the kernel picks among all of them. */
 #define SLOTS_MAX 8
+/* In place of a slot: the UDP socket for packets to an address that it is not bound to. */
+#define SLOT_UDP 0xffff
 
 /* Four bytes as they lie in memory, and a port in network order. */
 #define WORD(a, b, c, d) ((__u32)(a) | (__u32)(b) << 8 | (__u32)(c) << 16 | (__u32)(d) << 24)
@@ -43,6 +48,8 @@ struct job {
 	struct address loopback4, loopback6;
 	/* [0] is the primary. */
 	struct address own4[ADDRESSES_MAX], own6[ADDRESSES_MAX];
+	/* The broadcast addresses of its IPv4 prefixes; 0 is none. */
+	__u32 broadcast4[ADDRESSES_MAX];
 };
 
 struct owner {
@@ -63,7 +70,7 @@ struct listener {
 MAP(jobs);	/* hash: cgroup id -> struct job */
 MAP(addresses); /* hash: struct address -> struct owner */
 MAP(settings);	/* array of one struct settings */
-MAP(listeners); /* sockhash: struct listener -> a listening TCP socket of a job */
+MAP(listeners); /* sockhash: struct listener -> a socket of a job: TCP listens, UDP see learn.h */
 MAP(sockets);	/* socket storage: the cgroup id of the job that made the socket */
 
 #define HELPER(name) = (void *)BPF_FUNC_##name
@@ -71,6 +78,9 @@ typedef struct bpf_sock *lookup_helper(void *ctx, struct bpf_sock_tuple *tuple, 
 				       __u64 netns, __u64 flags);
 
 static void *(*map_lookup)(void *map, const void *key) HELPER(map_lookup_elem);
+static long (*map_update)(void *map, const void *key, const void *value, __u64 flags)
+	HELPER(map_update_elem);
+static long (*map_delete)(void *map, const void *key) HELPER(map_delete_elem);
 static __u64 (*ancestor)(int level) HELPER(get_current_ancestor_cgroup_id);
 static long (*set_retval)(int value) HELPER(set_retval);
 static long (*bind_socket)(void *ctx, void *address, int size) HELPER(bind);
@@ -81,6 +91,8 @@ static lookup_helper *lookup_udp HELPER(sk_lookup_udp);
 static long (*release)(void *sk) HELPER(sk_release);
 static void *(*storage)(void *map, void *sk, void *value, __u64 flags) HELPER(sk_storage_get);
 static long (*remember)(void *ctx, void *map, void *key, __u64 flags) HELPER(sock_hash_update);
+static long (*load_from)(const void *skb, __u32 offset, void *to, __u32 size, __u32 start)
+	HELPER(skb_load_bytes_relative);
 static long (*assign)(void *ctx, void *sk, __u64 flags) HELPER(sk_assign);
 
 /*

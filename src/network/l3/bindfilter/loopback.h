@@ -40,6 +40,22 @@ inline_ enum taker who_takes(struct bpf_sock_addr *ctx, const struct caller *c,
 	return ours ? OURS : FOREIGN;
 }
 
+/* A datagram to ::1 can be for a dual-stack socket on our IPv4 address: learn() brings it there. */
+inline_ int takes_both_families(struct bpf_sock_addr *ctx, const struct caller *c, __u16 port)
+{
+	struct bpf_sock_tuple tuple = {};
+	tuple.ipv4.daddr = c->job->own4[0].w[3];
+	tuple.ipv4.dport = port;
+	struct bpf_sock *sk =
+		lookup_udp(ctx, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+	if (!sk)
+		return 0;
+	__u64 *job = storage(&sockets, sk, 0, 0);
+	int ours = job && *job == c->id && LOAD(sk, family) == AF_INET6;
+	release(sk);
+	return ours;
+}
+
 /*
  * Where a packet to 127.0.0.1 or ::1 goes: to the private loopback address if a socket of the job
  * waits there, else to the job's own address, where a socket sits that was bound to the wildcard.
@@ -72,6 +88,10 @@ inline_ int resolve(struct bpf_sock_addr *ctx, const struct caller *c, struct ad
 			return 0;
 		}
 		if (who_takes(ctx, c, from, from_port, &primary, to_port) == OURS) {
+			*to = primary;
+			return 0;
+		}
+		if (!v4 && !is_stream && c->job->count4 && takes_both_families(ctx, c, to_port)) {
 			*to = primary;
 			return 0;
 		}

@@ -55,12 +55,26 @@ inline_ int try_listener(struct bpf_sk_lookup *ctx, const struct address *a, int
 	return 0;
 }
 
+/* What learn() has found for an address; its own lookups come from nowhere and are not steered. */
+inline_ void steer_datagram(struct bpf_sk_lookup *ctx, const struct address *to)
+{
+	if (ctx->protocol != IPPROTO_UDP || (__u16)LOAD(ctx, remote_port) == 0)
+		return;
+	struct listener key = { *to, (__u16)ctx->local_port, SLOT_UDP };
+	struct bpf_sock *sk = map_lookup(&listeners, &key);
+	if (!sk)
+		return;
+	assign(ctx, sk, 0);
+	release(sk);
+}
+
 /*
  * A packet looks for a listener. A socket can be bound to one address only, and one that a program
  * bound to the wildcard sits on the job's primary address: IPv4's for a dual-stack socket, because
  * the kernel makes a socket that is bound to an IPv6 address IPv6-only (net/ipv6/af_inet6.c). So a
  * packet to another address of the job, its loopback included, is brought there, unless a socket
- * listens at exactly that address. Only TCP has a hook (job_listen) from which sockets can be kept.
+ * listens at exactly that address. TCP has a hook from which sockets can be kept, job_listen;
+ * UDP has none, and learn() goes and looks for them.
  */
 PROGRAM(steer)(struct bpf_sk_lookup *ctx)
 {
@@ -74,8 +88,10 @@ PROGRAM(steer)(struct bpf_sk_lookup *ctx)
 	/* What comes in by a cable is never loopback. 1 is `lo`, 0 is a lookup of resolve(). */
 	if (owner->loopback && ctx->ingress_ifindex > 1)
 		return SK_DROP;
-	if (ctx->protocol != IPPROTO_TCP)
+	if (ctx->protocol != IPPROTO_TCP) {
+		steer_datagram(ctx, &to);
 		return SK_PASS;
+	}
 	struct job *job = map_lookup(&jobs, &owner->job);
 	if (!job || try_listener(ctx, &to, 0))
 		return SK_PASS;
