@@ -60,6 +60,7 @@ const fieldChecks: Readonly<Record<string, (value: unknown) => boolean>> = {
   gateway: isTextOrNothing,
   rootfs: isTextOrNothing,
   user: isTextOrNothing,
+  allow: (value) => value === undefined || isTextList(value),
 };
 
 function isText(value: unknown): boolean {

@@ -18,6 +18,6 @@ export function separateCommand(argv: readonly string[]): string[] {
 
 /** The options whose next word is their value, for each command that ends in a program. */
 const commandsWithPrograms: Readonly<Record<string, readonly string[]>> = {
-  run: ['--ip', '--dev', '--bridge', '--gateway', '--rootfs', '--user', '-f', '--file'],
+  run: ['--ip', '--dev', '--bridge', '--gateway', '--rootfs', '--user', '--allow', '-f', '--file'],
   exec: [],
 };

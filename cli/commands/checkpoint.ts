@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { type Context, writeJson, writeLine } from '../context.ts';
+import { writeWarnings } from '../report/warnings.ts';
 import { bytesInWords, msInWords, oneLine } from '../words.ts';
 
 export function registerCheckpoint(program: Command, context: Context): void {
@@ -26,10 +27,12 @@ async function checkpoint(job: string, flags: CheckpointFlags, context: Context)
   const { output: file, leaveRunning = false } = flags;
   const api = await context.api();
   const result = await api.checkpointJob(job, file, { leaveRunning });
+  if (result.warnings.length > 0) context.exitCode = 3;
   if (flags.json) {
     await writeJson(context, { type: 'checkpoint', job, file, leaveRunning, ...result });
     return;
   }
+  await writeWarnings(context, result.warnings);
   const time = `frozen ${msInWords(result.frozenMs)}`;
   const size = `${bytesInWords(result.bytes)} for ${bytesInWords(result.memoryBytes)} of memory`;
   const where = leaveRunning ? 'goes on running here' : `is in ${oneLine(file)}`;

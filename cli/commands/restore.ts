@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { type Context, writeJson, writeLine } from '../context.ts';
 import { refuseCommandName } from '../job-names.ts';
+import { writeWarnings } from '../report/warnings.ts';
 import { given } from '../usage.ts';
 
 export function registerRestore(program: Command, context: Context): void {
@@ -15,8 +16,12 @@ export function registerRestore(program: Command, context: Context): void {
       context.signals.watch();
       const api = await context.api();
       const job = await api.restoreJob(file, given({ name: flags.name }));
+      if (job.warnings.length > 0) context.exitCode = 3;
       if (flags.json) await writeJson(context, { type: 'job', ...job });
-      else await writeLine(context.out, `${job.name}: ${job.state}, pid ${job.initPid}`);
+      else {
+        await writeWarnings(context, job.warnings);
+        await writeLine(context.out, `${job.name}: ${job.state}, pid ${job.initPid}`);
+      }
     });
 }
 

@@ -21,6 +21,7 @@ export function registerRun(program: Command, context: Context): void {
     .option('--gateway <addr>', 'l2: the default route')
     .option('--rootfs <dir>', 'l2: the root directory of the job')
     .option('--user <user>', 'the user that the program runs as')
+    .option('--allow <what>', 'l3: raw, sockets that see and send whole packets', collect)
     .option(
       '-f, --file <jobs.jsonl>',
       'a job a line: name, kind, ip, command and so on; - is stdin',
@@ -40,6 +41,7 @@ interface RunFlags {
   readonly gateway?: string;
   readonly rootfs?: string;
   readonly user?: string;
+  readonly allow?: string[];
   readonly file?: string;
   readonly json?: true;
 }
@@ -86,14 +88,22 @@ async function specsOf(
   if (words.length === 0) throw usageError('CMD is missing: the program that the job runs');
   refuseForeignFlags(l3 ? 'l3' : 'l2', flags);
   const kind = l3 ? 'l3' : 'l2';
-  return [{ name, kind, ...given(network), ip: flags.ip, command: words }];
+  const allow = allowed(flags.allow);
+  return [{ name, kind, ...given({ ...network, allow }), ip: flags.ip, command: words }];
 }
 
 function refuseForeignFlags(kind: 'l3' | 'l2', flags: RunFlags): void {
-  const foreign = kind === 'l3' ? (['bridge', 'gateway', 'rootfs'] as const) : (['dev'] as const);
+  const foreign =
+    kind === 'l3' ? (['bridge', 'gateway', 'rootfs'] as const) : (['dev', 'allow'] as const);
   const found = foreign.find((flag) => flags[flag] !== undefined);
   if (found !== undefined) throw usageError(`--${found} means nothing to an ${kind} job`);
   if (kind === 'l2' && flags.bridge === undefined) {
     throw usageError('--bridge is missing: an l2 job hangs on a bridge of the host');
   }
+}
+
+function allowed(words: readonly string[] | undefined): JobSpec['allow'] {
+  const unknown = words?.find((word) => word !== 'raw');
+  if (unknown !== undefined) throw usageError(`--allow knows raw, not '${unknown}'`);
+  return words === undefined ? undefined : ['raw'];
 }

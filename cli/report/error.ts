@@ -10,7 +10,8 @@ import { locationInWords, oneLine } from '../words.ts';
 /** A failure on a terminal: what failed and where, what to do, and last where the job is now. */
 export function errorInWords(error: MigrateError, job?: string): string {
   const { details } = error;
-  const lines = [`migrate: ${headline(error)}`];
+  const [first, ...others] = headlines(error);
+  const lines = [`migrate: ${first}`, ...others.map((other) => `also: ${other}`)];
   const hint = details.hint ?? defaultHint(error, job);
   if (hint !== undefined) lines.push(`hint: ${oneLine(hint)}`);
   const logs = details.logs ?? [];
@@ -51,9 +52,15 @@ function locationOf(error: MigrateError, moving: boolean): JobLocation | undefin
     : 'source-running';
 }
 
-function headline(error: MigrateError): string {
+/** A refused plan names each of its reasons in a line of its own. */
+function headlines(error: MigrateError): string[] {
+  const lines = error.code === 'PLAN_REFUSED' ? error.message.split('\n') : [error.message];
+  const [first = '', ...others] = lines.map((line) => oneLine(line));
+  return [headline(error, first), ...others];
+}
+
+function headline(error: MigrateError, message: string): string {
   const { phase, side } = error.details;
-  const message = oneLine(error.message);
   if (error.code === 'INTERNAL') return `internal error, please report it: ${message}`;
   if (phase === undefined) return side === 'target' ? `on the target: ${message}` : message;
   return `${oneLine(phase)} failed${on(error.details)}: ${message}`;

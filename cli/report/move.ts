@@ -1,6 +1,7 @@
 import type { MoveEvent, MoveResult } from '../../src/index.ts';
 import { type Context, writeJson, writeLine } from '../context.ts';
 import { bytesInWords, locationInWords, msInWords, oneLine } from '../words.ts';
+import { writeWarnings } from './warnings.ts';
 
 /** Shows one move. Nothing is awaited between two events: a slow terminal must not slow a move. */
 export interface MoveReport {
@@ -42,7 +43,7 @@ function jsonReport(context: Context): MoveReport {
 function quietReport(context: Context): MoveReport {
   return {
     event: () => {},
-    result: (result) => writeWarnings(context, result),
+    result: (result) => writeWarnings(context, result.warnings),
     end: () => {},
   };
 }
@@ -52,9 +53,10 @@ function plainReport(context: Context): MoveReport {
     event(event) {
       if (event.type === 'phase') void writeLine(context.err, phaseLine(event));
       if (event.type === 'begin') void writeLine(context.err, beginLine(event));
+      if (event.type === 'warning') void writeLine(context.err, warningLine(event));
     },
     async result(result) {
-      await writeWarnings(context, result);
+      await writeWarnings(context, result.warnings);
       await writeLine(context.out, resultInWords(result));
     },
     end: () => {},
@@ -74,24 +76,25 @@ function terminalReport(context: Context): MoveReport {
     event(event) {
       if (event.type === 'begin') begin = beginLine(event);
       if (event.type === 'phase') phase = event.name;
+      if (event.type === 'warning') void context.err.write(`${clear}${warningLine(event)}\n`);
       show(event.type === 'progress' ? bytesInWords(event.wireBytes) : '');
     },
     async result(result) {
       void context.err.write(clear);
-      await writeWarnings(context, result);
+      await writeWarnings(context, result.warnings);
       await writeLine(context.out, resultInWords(result));
     },
     end: () => void context.err.write(clear),
   };
 }
 
-async function writeWarnings(context: Context, result: MoveResult): Promise<void> {
-  for (const warning of result.warnings)
-    await writeLine(context.err, `warning: ${oneLine(warning)}`);
-}
-
 function beginLine(event: MoveEvent & { type: 'begin' }): string {
   return `${oneLine(event.job)} -> ${oneLine(event.target)}`;
+}
+
+/** Said before anything is touched: the result says what became of it. */
+function warningLine(event: MoveEvent & { type: 'warning' }): string {
+  return `before the move: ${oneLine(event.message)}`;
 }
 
 function phaseLine(event: MoveEvent & { type: 'phase' }): string {

@@ -3,17 +3,20 @@ import { MigrateError } from '../base/errors.ts';
 import { decodeHeader, encodeHeader } from './header.ts';
 import { describeIssues } from './issues.ts';
 import { bundleLimits } from './limits.ts';
-import { type SectionName, sectionKinds, sectionNames } from './sections.ts';
+import { isSectionName, kindOf, type SectionName, sectionsMax } from './sections.ts';
 
-/** The version that this program writes, and the newest that it reads. */
-export const bundleVersion = 1;
+/** The newest version that this program writes and reads. */
+export const bundleVersion = 2;
 
 /** First eight bytes of a bundle. The high bit and the line ends betray a text-mode copy. */
 export const magic: Uint8Array = Uint8Array.of(0x89, 0x4d, 0x49, 0x47, 0x42, 0x0d, 0x0a, 0x1a);
 
 const sha256 = z.instanceof(Uint8Array).refine((bytes) => bytes.length === 32, 'not 32 bytes');
 const byteCount = z.int().nonnegative();
-const sectionName = z.enum(sectionNames as [SectionName, ...SectionName[]]);
+const sectionName = z.custom<SectionName>(
+  (name) => typeof name === 'string' && isSectionName(name, bundleVersion),
+  'not the name of a section',
+);
 
 /** 16 to 64 lower-case hex digits. */
 export const bundleIdSchema = z.string().regex(/^[0-9a-f]{16,64}$/, 'not 16 to 64 hex digits');
@@ -22,7 +25,7 @@ export const instantSchema = z.iso.datetime({ precision: 3 });
 
 const beginSchema = z.strictObject({
   type: z.literal('begin'),
-  version: z.literal(bundleVersion),
+  version: z.union([z.literal(1), z.literal(bundleVersion)]),
   id: bundleIdSchema,
   createdAt: instantSchema,
 });
@@ -46,7 +49,7 @@ const endSchema = z.strictObject({
   type: z.literal('end'),
   sections: z
     .array(z.strictObject({ name: sectionName, bytes: byteCount, sha256 }))
-    .max(sectionNames.length),
+    .max(sectionsMax),
   sha256,
 });
 
@@ -96,10 +99,10 @@ function assertSectionKnown(frame: FrameOf<'section'>): void {
   if (frame.encoding !== 'none') {
     throw new MigrateError(
       'BUNDLE_VERSION',
-      `section ${frame.name} is encoded with ${frame.encoding}, which version 1 does not know`,
+      `section ${frame.name} is encoded with ${frame.encoding}, which version ${bundleVersion} does not know`,
     );
   }
-  if (frame.kind !== sectionKinds[frame.name]) {
+  if (frame.kind !== kindOf(frame.name)) {
     throw new MigrateError(
       'BUNDLE_UNSAFE',
       `section ${frame.name} cannot be of kind ${frame.kind}`,

@@ -7,8 +7,9 @@ export {
 export { packDocument, unpackDocument } from './document.ts';
 export { extractTarTo } from './extract.ts';
 export { bundleLimits } from './limits.ts';
-export { assertFilesMatch, assertManifestLatest, type Manifest } from './manifest.ts';
+export { assertFilesMatch, assertManifest, type Manifest } from './manifest.ts';
 export { assertManifestV1, type ManifestV1 } from './manifest-v1.ts';
+export type { ManifestV2 } from './manifest-v2.ts';
 export { type FileToPack, type PackedSection, packDirectory, packFiles } from './pack.ts';
 export {
   type BundleContent,
@@ -19,10 +20,13 @@ export {
   type SectionSink,
 } from './reader.ts';
 export { discardSection, type KeptSection, keepSection } from './section-sinks.ts';
-export type {
-  SectionDigest,
-  SectionKind,
-  SectionName,
+export {
+  imagesSectionOf,
+  type SectionDigest,
+  type SectionKind,
+  type SectionName,
+  treeOfSection,
+  treesMax,
 } from './sections.ts';
 export type { ByteSink } from './sink.ts';
 export { listTar, type TarFile, type TarSectionSink } from './tar.ts';

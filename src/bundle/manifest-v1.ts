@@ -13,6 +13,7 @@ const manifestLimits = {
   processesMax: 32_768,
   externalsMax: 1_024,
   filesMax: 4_096,
+  socketSettingsMax: 4_096,
 } as const;
 
 /** Options of `criu dump` that `criu restore` has to repeat. Never free text. */
@@ -28,10 +29,12 @@ const criuOptions = [
 ] as const;
 
 const address = z.union([z.cidrv4(), z.cidrv6()]);
-const kernelId = z.int().min(0).max(0xffff_ffff);
+/** A process, user or group id. */
+export const kernelId = z.int().min(0).max(0xffff_ffff);
 const argument = z.string().max(manifestLimits.argumentCharsMax).refine(hasNoNul, 'holds a NUL');
 
-const jobCommon = {
+/** What every kind of job has. */
+export const jobCommon = {
   name: jobName,
   /** Addresses with prefix length. */
   ip: z.array(address).max(manifestLimits.addressesMax),
@@ -54,12 +57,13 @@ const l3Job = z.strictObject({
   /** The job's own stand-ins for 127.0.0.1 and ::1. */
   loopback: z.strictObject({ v4: z.ipv4(), v6: z.ipv6() }).optional(),
 });
-const l2Job = z.strictObject({
-  ...jobCommon,
+/** What a job with a network namespace of its own has besides. */
+export const l2Fields = {
   kind: z.literal('l2'),
   bridge: line(15).optional(),
   gateway: z.union([z.ipv4(), z.ipv6()]).optional(),
-});
+};
+const l2Job = z.strictObject({ ...jobCommon, ...l2Fields });
 
 const process = z.strictObject({
   pid: z.int().min(1).max(0x7fff_ffff),
@@ -108,6 +112,11 @@ export const manifestSchemaV1 = z.strictObject({
   job: z.discriminatedUnion('kind', [l3Job, l2Job]),
   processes: z.array(process).min(1).max(manifestLimits.processesMax),
   sockets: z.strictObject({ listening: count, established: count, udp: count, closed: count }),
+  /**
+   * What the job's sockets have beyond CRIU's images; absent when there is nothing. The bundle does
+   * not look into it, as it does not look into the network state: whoever restores it checks it.
+   */
+  socketSettings: z.array(z.unknown()).max(manifestLimits.socketSettingsMax).optional(),
   externals: z
     .array(external)
     .max(manifestLimits.externalsMax)

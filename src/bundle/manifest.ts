@@ -1,23 +1,26 @@
 import { z } from 'zod';
 import { MigrateError } from '../base/errors.ts';
+import { bundleVersion } from './frames.ts';
 import { assertManifestV1, type ManifestV1 } from './manifest-v1.ts';
+import { assertManifestV2, type ManifestV2 } from './manifest-v2.ts';
 
-/** The newest manifest. Older ones become this one when they are read. */
-export type Manifest = ManifestV1;
+/** A manifest of any version that this program writes: the lowest that can say what is in it. */
+export type Manifest = ManifestV1 | ManifestV2;
 
 /**
- * A manifest of any version that this program reads, as the newest one. Throws BUNDLE_VERSION for a
- * newer one, and BUNDLE_UNSAFE with every bad path.
+ * A manifest of any version that this program reads. Throws BUNDLE_VERSION for a newer one, and
+ * BUNDLE_UNSAFE with every bad path.
  */
-export function assertManifestLatest(value: unknown): Manifest {
+export function assertManifest(value: unknown): Manifest {
   const head = headSchema.safeParse(value);
-  if (head.success && head.data.format.version > 1) {
+  const version = head.success ? head.data.format.version : 1;
+  if (version > bundleVersion) {
     throw new MigrateError(
       'BUNDLE_VERSION',
-      `the manifest has version ${head.data.format.version}, this program reads up to 1`,
+      `the manifest has version ${version}, this program reads up to ${bundleVersion}`,
     );
   }
-  return assertManifestV1(value);
+  return version === 2 ? assertManifestV2(value) : assertManifestV1(value);
 }
 
 /**

@@ -3,6 +3,11 @@ import { z } from 'zod';
 /** A job's name, as users type it: no leading dash or dot, so it is never an option or hidden. */
 export const jobName = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/, 'not a job name');
 
+/** What a named network namespace with all that runs in it is called as a job. */
+export const netnsJobName = z
+  .string()
+  .regex(/^netns:[A-Za-z0-9_][A-Za-z0-9_.-]{0,56}$/, 'not the name of a namespace');
+
 /** The last part of a cgroup's path. */
 export const cgroupName = z
   .string()

@@ -4,8 +4,15 @@ import { type ByteSource, createByteSource } from './byte-source.ts';
 import { decodeFrame, type Frame, type FrameOf, magic } from './frames.ts';
 import { lengthBytes } from './header.ts';
 import { bundleLimits } from './limits.ts';
-import { assertManifestLatest, type Manifest } from './manifest.ts';
-import type { SectionDigest, SectionKind, SectionName } from './sections.ts';
+import { assertManifest, type Manifest } from './manifest.ts';
+import {
+  isSectionName,
+  roleOf,
+  type SectionDigest,
+  type SectionKind,
+  type SectionName,
+  type SectionRole,
+} from './sections.ts';
 import type { BundleBegin, BundleSummary } from './writer.ts';
 
 /** Takes the payload of one section as it arrives, long before anybody knows that it is whole. */
@@ -25,13 +32,13 @@ export interface BundleSection {
 
 export interface BundleHandlers {
   /** First of all; throw to refuse a bundle that is not the one expected. */
-  onBegin?(begin: BundleBegin): Promise<void> | void;
+  onBegin?(begin: BundleBegin, version: number): Promise<void> | void;
   onSection(section: BundleSection): SectionSink | Promise<SectionSink>;
 }
 
 export interface ReadOptions {
   /** Payload bytes that a section may have here; what the format allows, unless said. */
-  readonly sectionBytesMax?: Partial<Readonly<Record<SectionName, number>>>;
+  readonly sectionBytesMax?: Partial<Readonly<Record<SectionRole, number>>>;
 }
 
 export interface BundleContent extends BundleSummary {
@@ -70,19 +77,27 @@ async function readFrames(reading: Reading): Promise<BundleContent> {
   const first = await nextFrame(reading);
   if (first.type !== 'begin') throw misplaced(first);
   const begin: BundleBegin = { id: first.id, createdAt: first.createdAt };
-  await reading.handlers.onBegin?.(begin);
+  await reading.handlers.onBegin?.(begin, first.version);
   const sections: SectionDigest[] = [];
   let frame = await nextFrame(reading);
   for (; frame.type === 'section'; frame = await nextFrame(reading)) {
     const { name } = frame;
+    if (!isSectionName(name, first.version)) {
+      const said = `version ${first.version} has no section ${name}`;
+      throw new MigrateError('BUNDLE_UNSAFE', said);
+    }
     if (sections.some((section) => section.name === name)) {
       throw new MigrateError('BUNDLE_UNSAFE', `section ${name} comes twice`);
     }
     sections.push(await readSection(reading, frame));
   }
   if (frame.type !== 'manifest') throw misplaced(frame);
-  const manifest = assertManifestLatest(frame.manifest);
-  if (manifest.id !== begin.id || manifest.createdAt !== begin.createdAt) {
+  const manifest = assertManifest(frame.manifest);
+  if (
+    manifest.id !== begin.id ||
+    manifest.createdAt !== begin.createdAt ||
+    manifest.format.version !== first.version
+  ) {
     throw new MigrateError('BUNDLE_UNSAFE', 'the manifest belongs to another bundle');
   }
   const digest = reading.frames.copy().digest();
@@ -99,7 +114,8 @@ async function readFrames(reading: Reading): Promise<BundleContent> {
 async function readSection(reading: Reading, frame: FrameOf<'section'>): Promise<SectionDigest> {
   const { name, kind } = frame;
   const { input, handlers, options } = reading;
-  const bytesMax = options.sectionBytesMax?.[name] ?? bundleLimits.sectionBytesMax[name];
+  const role = roleOf(name);
+  const bytesMax = options.sectionBytesMax?.[role] ?? bundleLimits.sectionBytesMax[role];
   const sink = await handlers.onSection({ name, kind });
   const hash = createHash('sha256');
   let bytes = 0;

@@ -2,10 +2,10 @@ import { createHash, type Hash } from 'node:crypto';
 import type { Writable } from 'node:stream';
 import { assert } from '../base/assert.ts';
 import { MigrateError } from '../base/errors.ts';
-import { bundleVersion, encodeFrame, type Frame, magic } from './frames.ts';
+import { encodeFrame, type Frame, magic } from './frames.ts';
 import { bundleLimits } from './limits.ts';
-import { assertManifestV1, type ManifestV1 } from './manifest-v1.ts';
-import { type SectionDigest, type SectionName, sectionKinds } from './sections.ts';
+import { assertManifest, type Manifest } from './manifest.ts';
+import { isSectionName, kindOf, roleOf, type SectionDigest, type SectionName } from './sections.ts';
 import { type ByteSink, createOutput, type Output } from './sink.ts';
 
 /** What a bundle says before anything else; the manifest repeats both. */
@@ -42,30 +42,38 @@ export interface SectionWriter {
 export interface BundleWriter {
   section(name: SectionName): SectionWriter;
   /** Throws BUNDLE_UNSAFE with every bad path, so what a reader would refuse is never sent. */
-  manifest(manifest: ManifestV1): Promise<void>;
+  manifest(manifest: Manifest): Promise<void>;
   /** Resolves when the sink has everything. The sink stays open: whoever opened it closes it. */
   finish(): Promise<BundleSummary>;
 }
 
-/** Nothing is written before the first section ends or sends its first large chunk. */
-export function createBundleWriter(target: Writable | ByteSink, begin: BundleBegin): BundleWriter {
+/**
+ * Nothing is written before the first section ends or sends its first large chunk. `version` is the
+ * lowest that has what the bundle will hold: 2 for several trees.
+ */
+export function createBundleWriter(
+  target: Writable | ByteSink,
+  begin: BundleBegin,
+  version: 1 | 2 = 1,
+): BundleWriter {
   const output = createOutput(target);
   const frames = createHash('sha256');
   const sections: SectionDigest[] = [];
   let state: 'between' | 'in-section' | 'manifest-written' | 'finished' = 'between';
   const put = (frame: Frame) => putFrame(output, frames, frame);
   const begun = putMagic(output, frames).then(() =>
-    put({ type: 'begin', version: bundleVersion, id: begin.id, createdAt: begin.createdAt }),
+    put({ type: 'begin', version, id: begin.id, createdAt: begin.createdAt }),
   );
   begun.catch(() => undefined);
 
   return {
     section(name) {
       assert(state === 'between', `a section cannot start when the bundle is ${state}`);
+      assert(isSectionName(name, version), `version ${version} has no section ${name}`);
       assert(!sections.some((section) => section.name === name), `section ${name} was written`);
       state = 'in-section';
       const opened = begun.then(() =>
-        put({ type: 'section', name, kind: sectionKinds[name], encoding: 'none' }),
+        put({ type: 'section', name, kind: kindOf(name), encoding: 'none' }),
       );
       opened.catch(() => undefined);
       return createSectionWriter(name, opened, output, put, (digest) => {
@@ -75,8 +83,9 @@ export function createBundleWriter(target: Writable | ByteSink, begin: BundleBeg
     },
     async manifest(manifest) {
       assert(state === 'between', `the manifest cannot come when the bundle is ${state}`);
-      const checked = assertManifestV1(manifest);
+      const checked = assertManifest(manifest);
       assert(checked.id === begin.id, 'the manifest has another id than the bundle');
+      assert(checked.format.version === version, 'the manifest has another version');
       assert(checked.createdAt === begin.createdAt, 'the manifest has another time');
       state = 'manifest-written';
       await begun;
@@ -166,7 +175,7 @@ async function putFrame(output: Output, frames: Hash, frame: Frame): Promise<voi
 }
 
 function assertSectionFits(name: SectionName, bytes: number): void {
-  if (bytes > bundleLimits.sectionBytesMax[name]) {
+  if (bytes > bundleLimits.sectionBytesMax[roleOf(name)]) {
     throw new MigrateError('BUNDLE_UNSAFE', `section ${name} grew larger than the format allows`);
   }
 }

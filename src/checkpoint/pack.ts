@@ -3,12 +3,16 @@ import { arch, hostname, release } from 'node:os';
 import {
   type BundleSummary,
   type BundleWriter,
+  imagesSectionOf,
+  type Manifest,
   type ManifestV1,
+  type ManifestV2,
   packDirectory,
   packFiles,
 } from '../bundle/index.ts';
 import { pageBytesOf } from '../criu/images.ts';
-import type { StoredJob } from '../job/record.ts';
+import { isNetnsJob, type StoredJob } from '../job/record.ts';
+import type { SocketSettings } from '../network/sockets/settings.ts';
 import type { ReadyDump } from './freeze.ts';
 import type { Survey } from './survey.ts';
 
@@ -22,8 +26,15 @@ export interface PackWish {
   readonly createdAt: string;
   readonly criuVersion: string;
   readonly migrateVersion: string;
-  /** The network state of an l2 job, packed; it is still being read while images travel. */
+  /** What the job's sockets have beyond CRIU's images, read while it was frozen. */
+  readonly socketSettings: readonly SocketSettings[];
+  /** The network document of the job, packed; it is still being read while images travel. */
   network(): Promise<Uint8Array | undefined>;
+}
+
+/** The lowest version of the format that can hold a job. */
+export function versionFor(job: string): 1 | 2 {
+  return isNetnsJob(job) ? 2 : 1;
 }
 
 /** Writes the whole bundle of a dumped job and says how much of it was memory, in bytes. */
@@ -32,7 +43,11 @@ export async function packJob(
   wish: PackWish,
 ): Promise<BundleSummary & { readonly memoryBytes: number }> {
   const { ready } = wish;
-  const images = await packDirectory(writer, 'images', ready.images);
+  let memoryBytes = 0;
+  for (const [at, { images }] of ready.trees.entries()) {
+    const packed = await packDirectory(writer, imagesSectionOf(at), images);
+    memoryBytes += pageBytesOf(packed.files);
+  }
   const network = await wish.network();
   if (network !== undefined) {
     const section = writer.section('network');
@@ -43,7 +58,6 @@ export async function packJob(
   if (log !== undefined) {
     await packFiles(writer, 'files', [{ name: '0', path: ready.job.logPath, size: log.size }]);
   }
-  const memoryBytes = pageBytesOf(images.files);
   await writer.manifest(manifestOf(wish, memoryBytes, log));
   return { ...(await writer.finish()), memoryBytes };
 }
@@ -63,11 +77,10 @@ async function logOf(job: StoredJob): Promise<LogFile | undefined> {
   };
 }
 
-function manifestOf(wish: PackWish, memoryBytes: number, log: LogFile | undefined): ManifestV1 {
+function manifestOf(wish: PackWish, memoryBytes: number, log: LogFile | undefined): Manifest {
   const { ready, survey } = wish;
   const { job } = ready;
-  return {
-    format: { version: 1 },
+  const common = {
     id: wish.id,
     epoch: job.epoch + 1,
     createdAt: wish.createdAt,
@@ -79,7 +92,6 @@ function manifestOf(wish: PackWish, memoryBytes: number, log: LogFile | undefine
       nodeVersion: process.version,
       migrateVersion: wish.migrateVersion,
     },
-    job: jobOf(job, memoryBytes),
     processes: survey.processes.map(({ pid, name, uid, capsEffective }) => ({
       pid,
       name,
@@ -87,10 +99,21 @@ function manifestOf(wish: PackWish, memoryBytes: number, log: LogFile | undefine
       capsEffective,
     })),
     sockets: survey.sockets,
+    ...(wish.socketSettings.length === 0 ? {} : { socketSettings: [...wish.socketSettings] }),
     externals: [],
     files: log === undefined ? [] : [log],
-    checkpoint: { criuOptions: ['tcp-established', 'file-locks', 'link-remap', 'skip-in-flight'] },
-  };
+  } satisfies Partial<Manifest>;
+  const options = ['tcp-established', 'file-locks', 'link-remap', 'skip-in-flight'] as const;
+  if (!isNetnsJob(job.name)) {
+    const checkpoint = { criuOptions: [...options] };
+    return { ...common, format: { version: 1 }, job: jobOf(job, memoryBytes), checkpoint };
+  }
+  const checkpoint = { criuOptions: [...options, 'shell-job' as const] };
+  const trees = (survey.trees ?? []).map(({ nsPid, group, members }) => {
+    return { pid: nsPid, group, pids: members.map((member) => member.nsPid) };
+  });
+  const netnsJob: ManifestV2['job'] = { ...jobOf(job, memoryBytes), kind: 'l2', trees };
+  return { ...common, format: { version: 2 }, job: netnsJob, checkpoint };
 }
 
 function jobOf(job: StoredJob, memoryBytes: number): ManifestV1['job'] {

@@ -1,53 +1,63 @@
-import { type ArmedTool, armTool } from '../host/arm.ts';
+import type { ArmedTool } from '../host/arm.ts';
 import type { StoredJob } from '../job/record.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
+import { handOver, type Relay, relaysOf, type TargetMacs } from '../network/l2/hand-over.ts';
+import { readWire, type Wire } from '../network/l2/wire.ts';
 import {
   armHoldRelease,
   type HoldSpec,
   releaseHold,
   removeHold,
 } from '../network/switchover/hold.ts';
-import { type LockSpec, removeLock } from '../network/switchover/lock.ts';
+import { armLock, type LockSpec, leaveLocked, removeLock } from '../network/switchover/lock.ts';
 
 /** How the target can be reached on the job's network, to send held packets on to it. */
 export interface RelayTarget {
   readonly v4?: string | undefined;
   readonly v6?: string | undefined;
+  /** l2: MACs of its own devices that the job's will hang on. */
+  readonly macs?: TargetMacs | undefined;
 }
 
 /** The one lock of a move on the source: packets for the job wait, everything else is dropped. */
 export interface SourceLock {
   readonly hold: HoldSpec;
   readonly lock: LockSpec;
-  /** l2: the MAC that moves with the job. */
-  readonly mac?: string;
+  /** l2: what moves along with the job. */
+  readonly wire?: Wire;
+  readonly relays?: readonly Relay[];
 }
 
-/** Addresses that stand for "the same MAC, but not here" in an l2 job's old namespace. */
-const relayNeighbour = { v4: '169.254.77.1', v6: 'fe80::6d67:1' } as const;
-
+/** Of a move, or of an earlier one that has to be undone: there its id is enough. */
 export function sourceLockOf(
   job: StoredJob,
   id: string,
   device: string,
   target: RelayTarget,
-  mac?: string,
 ): SourceLock {
+  const { netns } = job;
+  if (netns !== undefined) return namespaceLockOf(netns, id, target);
   const own = job.ip.map((text) => parseInterfaceAddress(text).address);
-  const inside = job.netns === undefined ? {} : { netns: job.netns };
-  const relay =
-    job.kind === 'l2'
-      ? { device, ...relayNeighbour }
-      : {
-          device,
-          ...(target.v4 === undefined ? {} : { v4: target.v4 }),
-          ...(target.v6 === undefined ? {} : { v6: target.v6 }),
-        };
+  const relay = {
+    device,
+    ...(target.v4 === undefined ? {} : { v4: target.v4 }),
+    ...(target.v6 === undefined ? {} : { v6: target.v6 }),
+  };
   const loopback = job.loopback === undefined ? [] : [job.loopback.v4, job.loopback.v6];
   return {
-    hold: { id, device, addresses: own, ...inside },
-    lock: { id, addresses: [...own, ...loopback], relay, ...inside },
-    ...(mac === undefined ? {} : { mac }),
+    hold: { id, devices: [device], addresses: own },
+    lock: { id, addresses: [...own, ...loopback], relays: [relay] },
+  };
+}
+
+function namespaceLockOf(netns: string, id: string, { macs = {} }: RelayTarget): SourceLock {
+  const wire = readWire(netns);
+  const relays = relaysOf(wire, macs);
+  const told = relays.map(({ speaker: { device, via }, v4, v6 }) => ({ device, via, v4, v6 }));
+  return {
+    hold: { id, devices: wire.ends, macs: wire.vias.map(({ mac }) => mac), netns },
+    lock: { id, relays: told, netns },
+    ...{ wire, relays },
   };
 }
 
@@ -64,28 +74,17 @@ export async function removeSourceLock({ hold, lock }: SourceLock): Promise<void
 
 /**
  * After the commit: what was held goes on to the target, and so does what still arrives here
- * because some neighbour has not heard the announcement yet. An l2 job's MAC lives on the target
- * now, so its old device gets another one, and a neighbour entry leads to the old.
+ * because some neighbour has not heard the announcement yet.
  */
 export async function sendHeldAway(
-  { hold, mac }: SourceLock,
+  { hold, lock, wire, relays = [] }: SourceLock,
   job: StoredJob,
   armed?: ReleaseTools,
 ): Promise<void> {
-  if (job.netns !== undefined && job.hostEnd !== undefined && mac !== undefined) {
-    const lines = [
-      `link set dev ${hold.device} address ${spareMac(mac)}`,
-      // Without a route of its own nft's dup looks for the job's address instead (route.c,
-      // rt_set_nexthop), and that question tells the neighbours the wrong MAC.
-      `route replace ${relayNeighbour.v4}/32 dev ${hold.device} scope link`,
-      `neigh replace ${relayNeighbour.v4} lladdr ${mac} dev ${hold.device}`,
-      `neigh replace ${relayNeighbour.v6} lladdr ${mac} dev ${hold.device}`,
-    ];
-    const { address, bridge } = armed?.moveMac ?? armMoveMac(job.netns);
-    await Promise.all([
-      address.fire(`${lines.join('\n')}\n`),
-      bridge.fire(`fdb del ${mac} dev ${job.hostEnd} master\n`),
-    ]);
+  if (job.netns !== undefined && wire !== undefined) {
+    // First, because a device that gets another MAC may tell its neighbours so.
+    await leaveLocked(lock, armed?.leave);
+    handOver(job.netns, wire, relays);
   }
   await releaseHold(hold, armed?.hold);
 }
@@ -93,28 +92,11 @@ export async function sendHeldAway(
 /** Tools of `sendHeldAway`, started ahead: what is held waits for them. */
 export interface ReleaseTools {
   readonly hold: ArmedTool;
-  /** l2: give the old device another MAC, and forget on the bridge where the old one was. */
-  readonly moveMac?: { readonly address: ArmedTool; readonly bridge: ArmedTool };
+  /** l2: says no more who has the job's addresses. */
+  readonly leave?: ArmedTool;
 }
 
-export function armRelease({ hold, mac }: SourceLock, job: StoredJob): ReleaseTools {
-  const { netns } = job;
+export function armRelease({ hold, lock }: SourceLock): ReleaseTools {
   const armed = { hold: armHoldRelease(hold) };
-  return netns === undefined || mac === undefined
-    ? armed
-    : { ...armed, moveMac: armMoveMac(netns) };
-}
-
-function armMoveMac(netns: string): NonNullable<ReleaseTools['moveMac']> {
-  return {
-    address: armTool('nsenter', [`--net=${netns}`, 'ip', '-batch', '-']),
-    // The bridge may have learned the MAC on another port already.
-    bridge: armTool('bridge', ['-batch', '-'], { okCodes: [0, 1, 2, 255] }),
-  };
-}
-
-/** Another locally administered address: the job's with its last bit turned. */
-function spareMac(mac: string): string {
-  const last = Number.parseInt(mac.slice(-2), 16) ^ 1;
-  return mac.slice(0, -2) + last.toString(16).padStart(2, '0');
+  return lock.netns === undefined ? armed : { ...armed, leave: armLock(lock.netns) };
 }

@@ -3,7 +3,11 @@ import { cgroupPids } from '../host/cgroup.ts';
 import { type ProcessSummary, readProcess, summarizeProcess } from '../host/proc.ts';
 import { run } from '../host/run.ts';
 import type { StoredJob } from '../job/record.ts';
+import { isNetnsJob } from '../job/record.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
+import { surveyTrees } from './netns/survey.ts';
+import type { JobTree } from './netns/trees.ts';
+import { reportSockets, type SocketReport } from './sockets/report.ts';
 
 export interface SocketCounts {
   readonly listening: number;
@@ -18,19 +22,38 @@ export interface Survey {
   /** Resident memory of all of them, bytes; shared pages count once per process. */
   readonly memoryBytes: number;
   readonly sockets: SocketCounts;
+  /** A named namespace's process trees; other jobs have one, below their first process. */
+  readonly trees?: readonly JobTree[];
+  /** What a move would do to them. */
+  readonly socketReport: SocketReport;
 }
 
 /**
  * Looks at a running job. Throws PLAN_REFUSED when a process in its cgroup is not a descendant of
- * its first one: CRIU dumps a tree, and what is beside it would be lost.
+ * its first one: CRIU dumps a tree, and what is beside it would be lost. A named namespace has
+ * reasons of its own, see netns/.
  */
 export async function surveyJob(job: StoredJob): Promise<Survey> {
+  if (isNetnsJob(job.name)) {
+    const trees = await surveyTrees(job.name, job.netns ?? '');
+    const pids = trees.flatMap(({ members }) => members.map(({ pid }) => pid));
+    return { ...(await describe(job, pids, await countSockets(job))), trees };
+  }
   const [pids, sockets] = await Promise.all([cgroupPids(job.cgroup), countSockets(job)]);
   await refuseStrangers(job, pids);
+  return describe(job, pids, sockets);
+}
+
+async function describe(
+  job: StoredJob,
+  pids: readonly number[],
+  sockets: SocketCounts,
+): Promise<Survey> {
+  const socketReport = reportSockets(job, pids);
   const summaries = await Promise.all(pids.map(summarizeProcess));
   const processes = summaries.filter((summary) => summary !== undefined);
   const memoryBytes = processes.reduce((sum, { residentBytes }) => sum + residentBytes, 0);
-  return { processes, memoryBytes, sockets };
+  return { processes, memoryBytes, sockets, socketReport };
 }
 
 async function refuseStrangers(job: StoredJob, pids: readonly number[]): Promise<void> {

@@ -3,8 +3,10 @@ import { criuError } from './log.ts';
 import { armCriu, type CriuProcess, type CriuStart } from './process.ts';
 
 export interface DumpOptions {
-  /** The first process of the job, as this host numbers it. */
+  /** The first process of the tree, as the namespace that criu works in numbers it. */
   readonly pid: number;
+  /** The same process as this host numbers it, if criu is to work in its namespaces. */
+  readonly enter?: number;
   readonly images: string;
   readonly work: string;
   readonly cgroup: string;
@@ -27,6 +29,8 @@ export async function startDump(options: DumpOptions): Promise<CriuProcess> {
     directory: options.work,
     cgroup: options.cgroup,
     inCgroup: false,
+    images: options.images,
+    ...(options.enter === undefined ? {} : { enter: { pid: options.enter } }),
     args: dumpArguments(options),
     ...(options.recover === undefined ? {} : { recover: options.recover }),
     failure: (status) => criuError('DUMP_FAILED', log, status, options.keepLogAs),
@@ -40,11 +44,12 @@ function dumpArguments(options: DumpOptions): string[] {
     'dump',
     '--no-default-config',
     ...['--tree', String(options.pid)],
-    ...['--images-dir', options.images],
+    ...['--images-dir', imagesFor(options)],
     ...['--work-dir', options.work],
     ...['--log-file', 'dump.log', '-v2'],
     ...['--timeout', String(options.timeoutSeconds)],
-    ...['--freeze-cgroup', options.cgroup],
+    ...['--freeze-cgroup', options.enter === undefined ? options.cgroup : '/proc/self/fd/6'],
+    ...(options.enter === undefined ? [] : treeArguments),
     ...commonArguments,
     ...(options.netnsInode === undefined
       ? []
@@ -54,6 +59,14 @@ function dumpArguments(options: DumpOptions): string[] {
     ...['--ghost-limit', '64M'],
   ];
 }
+
+/** The images as criu finds them: other namespaces than ours may not show the path. */
+export function imagesFor(options: { images: string; enter?: unknown }): string {
+  return options.enter === undefined ? options.images : '/proc/self/fd/7';
+}
+
+/** A tree of a namespace that need not lead a session of its own. */
+export const treeArguments = ['--shell-job'];
 
 /**
  * What dump and restore must agree on. The lock is ours, one for all connections; the cgroup is

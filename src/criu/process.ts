@@ -1,10 +1,14 @@
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MigrateError } from '../base/errors.ts';
+import { sleepMs } from '../host/clock.ts';
 import { readIfPresent } from '../host/files.ts';
 import { type Spawned, spawnProgram } from '../host/spawn.ts';
 import { hookGateBase64 } from './hook/gate.ts';
-import { type HookMoment, hookScript } from './hook/script.ts';
+import { type HookMoment, hookScript, orphanedMark } from './hook/script.ts';
+
+/** A pipe whose writers have ended is read to its end at once, unless somebody keeps it open. */
+const lastWordsMs = 1_000;
 
 /** A running criu whose hooks wait for us. */
 export interface CriuProcess {
@@ -14,6 +18,12 @@ export interface CriuProcess {
   answer(word: 'start' | 'go' | 'kill' | 'abort'): void;
   /** Exit status. */
   readonly ended: Promise<number>;
+}
+
+export interface Entrance {
+  readonly pid: number;
+  /** A FIFO that criu, and whoever waits for its end, hold open for writing: descriptor 8. */
+  readonly keeper?: string;
 }
 
 export interface CriuStart {
@@ -26,6 +36,12 @@ export interface CriuStart {
   readonly args: readonly string[];
   /** A file that criu inherits as descriptor 5. */
   readonly inherit?: string;
+  /** The images directory, for those that cannot reach it by its path: descriptor 7. */
+  readonly images: string;
+  /** A process whose mount and PID namespaces criu works in; our own unless given. */
+  readonly enter?: Entrance;
+  /** Where the hooks leave their marks for whoever asks later; `directory` unless given. */
+  readonly marks?: string;
   /** How `migrate recover` is started if we die while the job is frozen. */
   readonly recover?: { readonly node: string; readonly program: string; readonly job: string };
   /** Reads the log and says why criu ended. */
@@ -41,17 +57,19 @@ export async function armCriu(start: CriuStart): Promise<CriuProcess> {
   await writeFile(`${hook}.sh`, hookScript, { mode: 0o600 });
   await writeFile(hook, Buffer.from(hookGateBase64, 'base64'), { mode: 0o700 });
   const child = spawnProgram(
-    'sh',
+    'setpriv',
     [
+      // CRIU leaves a task that had no groups with its own (cr-restore.c, n_groups).
+      ...['--clear-groups', '--', 'sh'],
       '-c',
       enterScript,
       'criu-start',
       start.inCgroup ? join(start.cgroup, 'cgroup.procs') : '/dev/null',
-      start.inherit ?? '/dev/null',
-      'criu',
-      ...start.args,
-      '--action-script',
-      hook,
+      ...[start.inherit ?? '/dev/null', start.cgroup, start.images],
+      start.enter?.keeper ?? '/dev/null',
+      start.enter === undefined ? '' : marksOf(start),
+      ...entering(start.enter),
+      ...['criu', ...start.args, '--action-script', hook],
     ],
     { stdio: 'stderr', channel: true, detached: true, env: hookEnvironment(start) },
   );
@@ -60,22 +78,45 @@ export async function armCriu(start: CriuStart): Promise<CriuProcess> {
 }
 
 /**
+ * A session of its own in there, so that a restored tree that is no session leader gets one whose
+ * number its PID namespace knows: CRIU gives it its own (criu/pstree.c,
+ * prepare_pstree_for_shell_job).
+ */
+function entering(enter: Entrance | undefined): string[] {
+  if (enter === undefined) return [];
+  return ['nsenter', '--target', String(enter.pid), '--mount', '--pid', '--', 'setsid'];
+}
+
+function marksOf({ marks, directory }: CriuStart): string {
+  return marks ?? directory;
+}
+
+/**
  * Joins the cgroup, which costs an RCU grace period (kernel/cgroup/cgroup.c,
  * cgroup_threadgroup_rwsem: 10 to 20 ms), then waits for `start`. The OOM score needs
- * CAP_SYS_RESOURCE: it may fail.
+ * CAP_SYS_RESOURCE: it may fail. A criu in other namespaces cannot start `migrate recover`, which
+ * belongs into ours: its hook leaves a mark, and the shell that waits for it here heeds it.
  */
 const enterScript = `echo 0 > "$1" || exit 1
 read -r word <&3 && [ "$word" = start ] || exit 1
 { echo -1000 > /proc/self/oom_score_adj; } 2> /dev/null
-exec 5< "$2"
-shift 2
-exec "$@"
+exec 5< "$2" 6< "$3" 7< "$4" 8> "$5"
+marks=$6
+shift 6
+[ -n "$marks" ] || exec "$@"
+"$@"
+status=$?
+[ ! -e "$marks/${orphanedMark}" ] || [ -z "$MIGRATE_RECOVER" ] ||
+  setsid "$MIGRATE_NODE" "$MIGRATE_PROGRAM" recover "$MIGRATE_RECOVER" \\
+    < /dev/null > /dev/null 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- &
+exit $status
 `;
 
 function hookEnvironment(start: CriuStart): Record<string, string> {
   return {
     PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
-    MIGRATE_CGROUP: start.cgroup,
+    MIGRATE_MARKS: marksOf(start),
+    MIGRATE_ENTERED: start.enter === undefined ? '' : 'yes',
     MIGRATE_NODE: start.recover?.node ?? '',
     MIGRATE_PROGRAM: start.recover?.program ?? '',
     MIGRATE_RECOVER: start.recover?.job ?? '',
@@ -83,6 +124,9 @@ function hookEnvironment(start: CriuStart): Record<string, string> {
 }
 
 function follow(child: Spawned, start: CriuStart): CriuProcess {
+  const closed = new Promise<void>((resolve) => {
+    child.channel?.input.once('close', () => resolve());
+  });
   const reachedMoments = new Set<string>();
   const waiting = new Map<string, () => void>();
   let text = '';
@@ -96,9 +140,12 @@ function follow(child: Spawned, start: CriuStart): CriuProcess {
     }
   });
   child.channel?.output.on('error', () => undefined);
-  void child.ended.then(() => {
+  // What its hooks said last may still be on its way when it has ended.
+  const heard = child.ended.then(async (status) => {
+    await Promise.race([closed, sleepMs(lastWordsMs)]);
     child.channel?.input.destroy();
     child.channel?.output.destroy();
+    return status;
   });
   return {
     ended: child.ended,
@@ -107,7 +154,7 @@ function follow(child: Spawned, start: CriuStart): CriuProcess {
         if (reachedMoments.has(moment)) resolve();
         else waiting.set(moment, resolve);
       });
-      const gone = child.ended.then(async (status) => {
+      const gone = heard.then(async (status) => {
         if (reachedMoments.has(moment)) return;
         throw await start.failure(status);
       });

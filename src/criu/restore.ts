@@ -1,9 +1,10 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readIfPresent } from '../host/files.ts';
-import { commonArguments, netnsKey } from './dump.ts';
-import { neverRanMark } from './hook/script.ts';
+import { commonArguments, imagesFor, netnsKey, treeArguments } from './dump.ts';
+import { goMark, neverRanMark } from './hook/script.ts';
 import { criuError } from './log.ts';
-import { armCriu, type CriuProcess } from './process.ts';
+import { armCriu, type CriuProcess, type Entrance } from './process.ts';
 
 export interface RestoreOptions {
   readonly images: string;
@@ -15,6 +16,9 @@ export interface RestoreOptions {
   readonly root: string;
   /** l2: the path of the network namespace that was made for it. */
   readonly netns?: string;
+  /** One tree of several: the namespaces to restore it into, and where all their marks are. */
+  readonly enter?: Entrance;
+  readonly marks?: string;
 }
 
 /** Where criu writes the pid of the restored first process. */
@@ -27,6 +31,11 @@ export async function restoreNeverRan(work: string): Promise<boolean> {
   return (await readIfPresent(join(work, neverRanMark))) !== undefined;
 }
 
+/** From here on every hook lets its tree run, whatever becomes of us. */
+export function markGo(marks: string): void {
+  writeFileSync(join(marks, goMark), '', { mode: 0o600 });
+}
+
 /** A restore that begins on `start` and holds the job, stopped, in its pre-resume hook. */
 export function armRestore(options: RestoreOptions): Promise<CriuProcess> {
   const log = join(options.work, 'restore.log');
@@ -34,6 +43,9 @@ export function armRestore(options: RestoreOptions): Promise<CriuProcess> {
     directory: options.work,
     cgroup: options.cgroup,
     inCgroup: true,
+    images: options.images,
+    ...(options.enter === undefined ? {} : { enter: options.enter }),
+    ...(options.marks === undefined ? {} : { marks: options.marks }),
     args: restoreArguments(options),
     ...(options.netns === undefined ? {} : { inherit: options.netns }),
     failure: (status) => criuError('RESTORE_CRIU_FAILED', log, status, options.keepLogAs),
@@ -44,11 +56,12 @@ function restoreArguments(options: RestoreOptions): string[] {
   return [
     'restore',
     '--no-default-config',
-    ...['--images-dir', options.images],
+    ...['--images-dir', imagesFor(options)],
     ...['--work-dir', options.work],
     ...['--log-file', 'restore.log', '-v2'],
     ...['--root', options.root],
     ...commonArguments,
+    ...(options.enter === undefined ? [] : treeArguments),
     '--restore-detached',
     // An image's pages go as the job's come: less memory in use, and no wait for fresh pages.
     '--auto-dedup',

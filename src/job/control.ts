@@ -5,11 +5,15 @@ import { cgroupPids, killCgroup, thawCgroup } from '../host/cgroup.ts';
 import { poll } from '../host/clock.ts';
 import { readProcess } from '../host/proc.ts';
 import { spawnProgram } from '../host/spawn.ts';
+import { privilegesOf } from './privileges.ts';
 import type { JobRecord, StoredJob } from './record.ts';
 
 const pollStepMs = 10;
 
-/** Runs a command inside the job's namespaces and cgroup, on our terminal; its exit status. */
+/**
+ * Runs a command inside the job's namespaces and cgroup, on our terminal, as root and with no more
+ * rights over the network than the job has; its exit status.
+ */
 export async function execInJob(job: JobRecord, command: readonly string[]): Promise<number> {
   if (job.state === 'ended') throw new MigrateError('JOB_NOT_RUNNING', `job ${job.name} has ended`);
   const enter = ['nsenter', '-t', String(job.initPid), '--mount', '--pid', '--ipc', '--uts'];
@@ -28,6 +32,7 @@ export async function execInJob(job: JobRecord, command: readonly string[]): Pro
       ...net,
       ...root,
       '--',
+      ...privilegesOf({ kind: job.kind, allow: job.allow }),
       ...command,
     ],
     { stdio: 'inherit' },
@@ -38,9 +43,14 @@ export async function execInJob(job: JobRecord, command: readonly string[]): Pro
 /** SIGTERM to the program, and after `timeoutMs` SIGKILL to everything that is left. */
 export async function stopProcesses(job: StoredJob, timeoutMs: number): Promise<void> {
   await thawCgroup(job.cgroup);
-  const init = await readProcess(job.initPid);
-  if (init !== undefined && init.startTime === job.initStartTime) {
-    process.kill(job.initPid, 'SIGTERM');
+  const first = { pid: job.initPid, startTime: job.initStartTime };
+  let isTold = false;
+  for (const { pid, startTime } of job.trees ?? [first]) {
+    if ((await readProcess(pid))?.startTime !== startTime) continue;
+    process.kill(pid, 'SIGTERM');
+    isTold = true;
+  }
+  if (isTold) {
     await poll(async () => (await cgroupPids(job.cgroup)).length === 0, timeoutMs, pollStepMs);
   }
   await killCgroup(job.cgroup);

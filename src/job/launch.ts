@@ -9,6 +9,7 @@ import { type Spawned, spawnProgram } from '../host/spawn.ts';
 import { jobInitBase64 } from './init/program.ts';
 import { launchScript, rootfsScript } from './launch-script.ts';
 import { logPathOf, paths } from './paths.ts';
+import { privilegesOf } from './privileges.ts';
 import type { JobSpec, StoredJob } from './record.ts';
 
 /** A program that cannot start says so at once; one that takes longer lies on slow storage. */
@@ -94,12 +95,10 @@ function launchArguments(
   ];
 }
 
-/** What stands between job-init and the program: it finds it on the PATH, or changes the user. */
+/** What stands between job-init and the program: it finds it on the PATH, or changes its rights. */
 function startersOf(spec: JobSpec): string[] {
-  if (spec.user !== undefined) {
-    const ids = [`--reuid=${spec.user}`, `--regid=${spec.user}`, '--init-groups'];
-    return ['/usr/bin/setpriv', ...ids, '--inh-caps=-all', '--'];
-  }
+  const privileges = privilegesOf(spec);
+  if (privileges.length > 0) return privileges;
   // A small root file system need not have env(1).
   return spec.command[0]?.startsWith('/') === true ? [] : ['/usr/bin/env', '--'];
 }

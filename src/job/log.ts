@@ -1,6 +1,8 @@
 import { open } from 'node:fs/promises';
+import { MigrateError } from '../base/errors.ts';
 import { sleepMs } from '../host/clock.ts';
 import { readProcess } from '../host/proc.ts';
+import { isNetnsJob } from './record.ts';
 import { findJob } from './registry.ts';
 
 const chunkBytes = 64 * 1024;
@@ -12,6 +14,9 @@ export async function* readLog(
   options: { follow?: boolean } = {},
 ): AsyncIterable<Uint8Array> {
   const job = await findJob(name);
+  if (isNetnsJob(name)) {
+    throw new MigrateError('USAGE', `${name} has no log: its programs write wherever they like`);
+  }
   const file = await open(job.logPath, 'r');
   try {
     let position = 0;

@@ -29,7 +29,15 @@ export function failureLogOf(name: string, what: 'dump' | 'restore'): string {
   return `${paths.logs}/${name}.${what}.log`;
 }
 
+/** The job of a named network namespace is called `netns:NAME`. */
+const netnsPrefix = 'netns:';
+
+/** Files that `ip netns exec NAME` lays over those of /etc (ip-netns(8)). */
+export function netnsEtcOf(name: string): string {
+  return `/etc/netns/${netnsNameOf(name)}`;
+}
+
 /** A named network namespace as ip-netns(8) keeps it. */
 export function netnsNameOf(name: string): string {
-  return `migrate-${name}`;
+  return name.startsWith(netnsPrefix) ? name.slice(netnsPrefix.length) : `migrate-${name}`;
 }

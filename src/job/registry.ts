@@ -67,9 +67,15 @@ function strip(job: StoredJob): StoredJob {
   return stored;
 }
 
-async function stateOf(job: StoredJob): Promise<JobState> {
-  const init = await readProcess(job.initPid);
-  if (init === undefined || init.startTime !== job.initStartTime) return 'ended';
+/** What a job does at this moment. */
+export async function stateOf(job: StoredJob): Promise<JobState> {
+  const first = { pid: job.initPid, startTime: job.initStartTime };
+  const alive = await Promise.all((job.trees ?? [first]).map(isAlive));
+  if (!alive.some(Boolean)) return 'ended';
   if (await isLocked(job.name)) return 'moving';
   return (await isFrozen(job.cgroup)) ? 'frozen' : 'running';
+}
+
+async function isAlive(first: { pid: number; startTime: number }): Promise<boolean> {
+  return (await readProcess(first.pid))?.startTime === first.startTime;
 }

@@ -4,7 +4,6 @@ import { resolve } from 'node:path';
 import { createUndoStack, type UndoStack } from '../base/undo.ts';
 import { type BundleFile, createBundleFile, createBundleWriter } from '../bundle/index.ts';
 import {
-  dump,
   endFrozen,
   freeze,
   prepareDump,
@@ -12,7 +11,9 @@ import {
   revive,
   shut,
 } from '../checkpoint/freeze.ts';
-import { packJob } from '../checkpoint/pack.ts';
+import { packJob, versionFor } from '../checkpoint/pack.ts';
+import { dumpWithSockets } from '../checkpoint/sockets/frozen.ts';
+import type { SocketReport } from '../checkpoint/sockets/report.ts';
 import { removeSourceLock, sourceLockOf } from '../checkpoint/source-lock.ts';
 import { surveyJob } from '../checkpoint/survey.ts';
 import { checkCriu } from '../criu/check.ts';
@@ -22,12 +23,15 @@ import { removeTree } from '../host/files.ts';
 import { removeLog } from '../job/control.ts';
 import { lockJob } from '../job/lock.ts';
 import type { JobRecord } from '../job/record.ts';
-import { findJob, forgetJob } from '../job/registry.ts';
+import { forgetJob } from '../job/registry.ts';
 import type { NetworkState } from '../network/l2/state.ts';
 import { dismantlePlace } from '../restore/establish.ts';
+import { settingsOfAddresses } from './identity.ts';
 import { type Journal, openJournal, removeJournal } from './journal.ts';
+import { refusePlan } from './plan.ts';
 import { migrateVersion, recoveryOf } from './program.ts';
 import { refuseCutOff, refuseStopped } from './recover.ts';
+import { resolveJob } from './resolve-job.ts';
 import { explainFailure } from './roll-back.ts';
 import { packNetwork } from './send-job.ts';
 import { openSourceNetwork } from './source-network.ts';
@@ -37,6 +41,8 @@ export interface CheckpointResult {
   readonly memoryBytes: number;
   readonly frozenMs: number;
   readonly sha256: string;
+  /** What the file does not hold of the job's sockets. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -48,7 +54,7 @@ export async function checkpointJob(
   file: string,
   options: { readonly leaveRunning: boolean },
 ): Promise<CheckpointResult> {
-  const job = await findJob(name);
+  const job = await resolveJob(name);
   const unlock = await lockJob(name);
   try {
     await refuseCutOff(name);
@@ -90,22 +96,33 @@ async function checkpoint(
   const { id } = journal;
   await journal.write('prepared');
   const [survey, criu] = await Promise.all([surveyJob(job), checkCriu()]);
+  refusePlan(survey.socketReport.impossible, 'source');
   const out = await createBundleFile(file);
   undo.push('bundle file', () => out.discard());
   const lock = sourceLockOf(job, id, job.device, {});
-  const ready = await prepareDump({ id, job, lock, recover: recoveryOf(job.name) }, undo);
+  const ready = await prepareDump(
+    {
+      ...{ id, job, lock, recover: recoveryOf(job.name), trees: survey.trees },
+      addresses: await settingsOfAddresses(job),
+    },
+    undo,
+  );
   const source = await openSourceNetwork(job, undo);
   source.arm();
   const frozenAt = await freeze(ready);
   await shut(ready);
-  const [, network] = await Promise.all([dump(ready), source.read()]);
+  const [sockets, network] = await Promise.all([
+    dumpWithSockets(ready, survey.socketReport),
+    source.read(),
+  ]);
   let frozenMs = 0;
   if (leaveRunning) {
     await revive(ready);
     undo.forget('freeze');
     frozenMs = nowMs() - frozenAt;
   }
-  const written = await writeBundle(out, { ready, survey, id, criuVersion: criu.version, network });
+  const read = { survey, socketSettings: sockets.settings, network };
+  const written = await writeBundle(out, { ready, id, criuVersion: criu.version, ...read });
   if (!leaveRunning) {
     await endFrozen(ready);
     undo.commit();
@@ -114,7 +131,8 @@ async function checkpoint(
   } else {
     await undo.rollback();
   }
-  return { ...written, frozenMs: Math.round(frozenMs * 10) / 10 };
+  const { lost: warnings } = sockets;
+  return { ...written, frozenMs: Math.round(frozenMs * 10) / 10, warnings };
 }
 
 async function writeBundle(
@@ -122,19 +140,24 @@ async function writeBundle(
   what: {
     readonly ready: ReadyDump;
     readonly survey: Awaited<ReturnType<typeof surveyJob>>;
+    readonly socketSettings: SocketReport['settings'];
     readonly id: string;
     readonly criuVersion: string;
     readonly network: NetworkState | undefined;
   },
-): Promise<Omit<CheckpointResult, 'frozenMs'>> {
+): Promise<Omit<CheckpointResult, 'frozenMs' | 'warnings'>> {
   const createdAt = isoNow();
-  const writer = createBundleWriter(file, { id: what.id, createdAt });
+  const writer = createBundleWriter(
+    file,
+    { id: what.id, createdAt },
+    versionFor(what.ready.job.name),
+  );
   const { network, ...rest } = what;
   const { bytes, sha256, memoryBytes } = await packJob(writer, {
     ...rest,
     createdAt,
     migrateVersion,
-    network: async () => packNetwork(network),
+    network: async () => packNetwork(network, rest.ready),
   });
   await file.commit();
   return { bytes, sha256, memoryBytes };

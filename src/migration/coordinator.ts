@@ -1,24 +1,25 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { createUndoStack, type UndoStack } from '../base/undo.ts';
-import { dump, freeze, prepareDump, type ReadyDump, shut } from '../checkpoint/freeze.ts';
+import { freeze, prepareDump, type ReadyDump, shut } from '../checkpoint/freeze.ts';
+import { dumpWithSockets } from '../checkpoint/sockets/frozen.ts';
 import { sourceLockOf } from '../checkpoint/source-lock.ts';
 import { nowMs } from '../host/clock.ts';
 import { lockJob } from '../job/lock.ts';
 import type { JobRecord } from '../job/record.ts';
-import { findJob } from '../job/registry.ts';
 import { readNeighbours } from '../network/neighbours.ts';
 import type { MoveEvent, MoveMode, MoveResult } from './events.ts';
-import { identityOf } from './identity.ts';
+import { identityOf, settingsOfAddresses } from './identity.ts';
 import { type Journal, openJournal } from './journal.ts';
 import { leaveSource, releaseOf } from './leave-source.ts';
 import { createPhases, type Phases } from './phases.ts';
-import { type AgreedPlan, planMove } from './plan.ts';
+import { type AgreedPlan, planMove, treesToPrepare } from './plan.ts';
 import { recoveryOf } from './program.ts';
 import { refuseCutOff, refuseStopped } from './recover.ts';
+import { resolveJob } from './resolve-job.ts';
 import { explainFailure } from './roll-back.ts';
 import { rehearse, type SentJob, sendJob } from './send-job.ts';
-import { macOf, openSourceNetwork, type SourceNetwork } from './source-network.ts';
+import { openSourceNetwork, type SourceNetwork } from './source-network.ts';
 import { connectTarget, type Target } from './target-link.ts';
 
 export interface MoveOptions {
@@ -37,7 +38,7 @@ export async function moveJob(
   host: string,
   options: MoveOptions,
 ): Promise<MoveResult> {
-  const job = await findJob(name);
+  const job = await resolveJob(name);
   const unlock = await lockJob(job.name);
   try {
     await refuseCutOff(name);
@@ -68,6 +69,7 @@ async function move(context: Move): Promise<MoveResult> {
     target = await phases.run('connect', () => connectTarget(host));
     const link = target;
     const plan = await phases.run('plan', () => planMove(job, link));
+    phases.warn(plan.survey.socketReport.lost);
     journal = await openJournal({ id, side: 'source', job: job.name, host });
     await journal.write('prepared');
     const { ready, network } = await phases.run('prepare', () => prepare(context, link, plan));
@@ -76,8 +78,10 @@ async function move(context: Move): Promise<MoveResult> {
     await phases.run('lock', () => shut(ready));
     const state = network.read();
     state.catch(() => undefined);
-    await phases.run('dump', () => dump(ready));
-    const sent = await sendJob({ id, ready, plan, link, phases, network: state });
+    const sockets = await phases.run('dump', () =>
+      dumpWithSockets(ready, plan.survey.socketReport),
+    );
+    const sent = await sendJob({ id, ready, plan, sockets, link, phases, network: state });
 
     await phases.run('commit', async () => {
       phases.check();
@@ -86,10 +90,11 @@ async function move(context: Move): Promise<MoveResult> {
       await journal?.write('committed');
     });
     const release = releaseOf(ready);
-    await phases.run('resume', () => link.commit(id, release.begin));
+    const notSet = await phases.run('resume', () => link.commit(id, release.begin));
     const frozenMs = nowMs() - frozenAt;
     const left = await leaveSource({ id, ready, release, link, phases, journal });
-    return resultOf(context, plan, sent, frozenMs, left);
+    const warnings = [...sockets.lost, ...notSet, ...left.warnings];
+    return resultOf(context, plan, sent, frozenMs, { ...left, warnings });
   } catch (error) {
     throw await explainFailure(error, { job, undo, committed, journal });
   } finally {
@@ -106,19 +111,25 @@ async function prepare(
   undo.push('target', () => link.abort(id));
   const network = await openSourceNetwork(job, undo);
   const state = await network.read();
-  const lock = sourceLockOf(job, id, job.device, plan.answer, macOf(state, job.device));
+  const lock = sourceLockOf(job, id, job.device, plan.answer);
+  const addresses = await settingsOfAddresses(job);
   const [ready] = await Promise.all([
-    prepareDump({ id, job, lock, recover: recoveryOf(job.name) }, undo),
+    prepareDump(
+      { id, job, lock, addresses, recover: recoveryOf(job.name), trees: plan.survey.trees },
+      undo,
+    ),
     link.prepare({
       id,
       source: hostname(),
-      job: identityOf(job),
-      neighbours: await readNeighbours(job.device, job.netns),
+      job: identityOf(job, addresses),
+      neighbours: await readNeighbours(job),
       ...(state === undefined ? {} : { network: state }),
+      ...treesToPrepare(plan.survey.trees),
     }),
   ]);
   network.arm();
-  await rehearse({ id, ready, plan, link, phases, network: Promise.resolve(state) });
+  const sockets = plan.survey.socketReport;
+  await rehearse({ id, ready, plan, sockets, link, phases, network: Promise.resolve(state) });
   return { ready, network };
 }
 
@@ -148,5 +159,6 @@ function resultOf(
     phases: phases.list,
     sockets: plan.survey.sockets,
     ...left,
+    warnings: [...plan.warnings, ...left.warnings],
   };
 }

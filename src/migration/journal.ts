@@ -5,7 +5,8 @@ import { MigrateError } from '../base/errors.ts';
 import { isoNow } from '../host/clock.ts';
 import { readIfPresent } from '../host/files.ts';
 import { paths } from '../job/paths.ts';
-import { jobRecordSchema, type StoredJob } from '../job/record.ts';
+import { jobRecordSchema } from '../job/record.ts';
+import { hostEndSchema } from '../network/l2/host-ends.ts';
 import { jobIdentity } from './protocol.ts';
 
 /** The states of a move, in order; a side writes one before it takes the step that it names. */
@@ -34,6 +35,8 @@ const entrySchema = z.strictObject({
   identity: jobIdentity.optional(),
   /** The target's from the commit on: the job, should its agent die before that is registered. */
   record: jobRecordSchema.optional(),
+  /** l2: what of it may not be on the wire yet. */
+  ends: z.array(hostEndSchema).optional(),
 });
 export type JournalEntry = z.infer<typeof entrySchema>;
 
@@ -41,7 +44,7 @@ export type JournalEntry = z.infer<typeof entrySchema>;
 export interface Journal {
   readonly id: string;
   /** Resolves when the line is on the disk. */
-  write(state: MoveState, record?: StoredJob): Promise<void>;
+  write(state: MoveState, more?: Pick<JournalEntry, 'record' | 'ends'>): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -58,9 +61,8 @@ export async function openJournal(about: {
   const file = await open(journalPathOf(about.id, about.side), 'a', 0o600);
   return {
     id: about.id,
-    async write(state, record) {
-      const known = record === undefined ? about : { ...about, record };
-      const entry: JournalEntry = { at: isoNow(), state, ...known };
+    async write(state, more = {}) {
+      const entry: JournalEntry = { at: isoNow(), state, ...about, ...more };
       await file.appendFile(`${JSON.stringify(entry)}\n`);
       await file.datasync();
     },

@@ -47,9 +47,12 @@ export async function leaveSource(what: {
       await attempt('held packets', async () => {
         packets = await holdStatistics(lock.hold);
       });
+    }
+    // A namespace goes with its lock: its kernel would answer what still comes with resets.
+    await attempt('place', () => dismantlePlace(job));
+    if (lock !== undefined && job.netns === undefined) {
       await attempt('lock', () => removeSourceLock(lock));
     }
-    await attempt('place', () => dismantlePlace(job));
     await attempt('images', () => removeImagesDirectory(ready.images));
     await attempt('files', () => removeTree(ready.work));
     await attempt('log', () => removeLog(job));

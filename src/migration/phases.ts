@@ -7,6 +7,8 @@ export interface Phases {
   run<T>(name: PhaseName, work: () => Promise<T>): Promise<T>;
   /** A phase that began and ended inside another one's call; instants of the monotonic clock. */
   mark(name: PhaseName, beganAt: number, endedAt: number): void;
+  /** Tells what will not arrive, before anything is touched. */
+  warn(messages: readonly string[]): void;
   /** INTERRUPTED or TIMED_OUT when somebody wants the move to stop, and it still can. */
   check(): void;
   /** From here on there is only forward: nobody's signal counts any more. */
@@ -39,6 +41,9 @@ export function createPhases(options: PhaseOptions): Phases {
     list,
     check,
     elapsedMs: () => since(nowMs()),
+    warn(messages) {
+      for (const message of messages) options.onEvent({ type: 'warning', message });
+    },
     pointOfNoReturn() {
       canStop = false;
     },

@@ -1,10 +1,14 @@
 import { arch } from 'node:os';
-import { MigrateError } from '../base/errors.ts';
+import { MigrateError, type Side } from '../base/errors.ts';
 import { type Survey, surveyJob } from '../checkpoint/survey.ts';
 import { type CriuFacts, checkCriu } from '../criu/check.ts';
 import type { JobRecord } from '../job/record.ts';
+import { parseInterfaceAddress } from '../network/address.ts';
+import { captureNetwork } from '../network/l2/capture.ts';
+import type { NetworkState } from '../network/l2/state.ts';
+import { isSame } from '../network/l3/settings.ts';
 import { identityOf } from './identity.ts';
-import type { PlanAnswer } from './protocol.ts';
+import type { PlanAnswer, PrepareRequest } from './protocol.ts';
 import type { Target } from './target-link.ts';
 
 /** What both sides know before anything is touched. */
@@ -12,22 +16,77 @@ export interface AgreedPlan {
   readonly survey: Survey;
   readonly criu: CriuFacts;
   readonly answer: PlanAnswer;
+  /** What will differ on the target, and is no reason to stay. */
+  readonly warnings: readonly string[];
 }
 
 /** Looks at both hosts; PLAN_REFUSED names every reason why the move would fail. */
 export async function planMove(job: JobRecord, target: Target): Promise<AgreedPlan> {
-  const [survey, criu] = await Promise.all([surveyJob(job), checkCriu()]);
+  refuseOwnPath(job, target);
+  const [survey, criu, network] = await Promise.all([surveyJob(job), checkCriu(), networkOf(job)]);
   const answer = await target.plan({
     job: identityOf(job),
     memoryBytes: survey.memoryBytes,
     arch: arch(),
+    ...(network === undefined ? {} : { network }),
   });
-  const [first, ...others] = answer.problems;
-  if (first === undefined) return { survey, criu, answer };
-  const more = others.map(({ message }) => `; ${message}`).join('');
-  throw new MigrateError('PLAN_REFUSED', `${first.message}${more}`, {
-    side: 'target',
+  const here = survey.socketReport.impossible;
+  refusePlan([...here, ...answer.problems], here.length > 0 ? 'source' : 'target');
+  const warnings = [...answer.warnings, ...(network?.warnings ?? [])];
+  return { survey, criu, answer, warnings };
+}
+
+/** What a person reads of them; more are counted. */
+const problemsMax = 10;
+
+/** Throws PLAN_REFUSED, a line for each problem; a hint beside that of the first is in its line. */
+export function refusePlan(problems: readonly Problem[], side: Side): void {
+  const [first] = problems;
+  if (first === undefined) return;
+  const lines = problems
+    .slice(0, problemsMax)
+    .map(({ message, hint }) =>
+      hint === undefined || hint === first.hint ? message : `${message} (${hint})`,
+    );
+  const more = problems.length - lines.length;
+  if (more > 0) lines.push(`and ${more} more`);
+  const { hint } = first;
+  throw new MigrateError('PLAN_REFUSED', lines.join('\n'), {
+    side,
     location: 'source-running',
-    ...(first.hint === undefined ? {} : { hint: first.hint }),
+    ...(hint === undefined ? {} : { hint }),
   });
+}
+
+/** What cannot be carried is refused here, by name, before anything is touched. */
+async function networkOf(job: JobRecord): Promise<NetworkState | undefined> {
+  return job.netns === undefined ? undefined : captureNetwork({ path: job.netns });
+}
+
+/** A connection from an address that is about to move ends when the target takes it. */
+function refuseOwnPath(job: JobRecord, { leavesFrom }: Target): void {
+  if (job.kind !== 'l3' || leavesFrom === undefined) return;
+  if (!job.ip.some((one) => isSame(parseInterfaceAddress(one).address, leavesFrom))) return;
+  throw new MigrateError(
+    'PLAN_REFUSED',
+    `the connection to the target leaves from ${leavesFrom}, which is the job's own address`,
+    {
+      side: 'source',
+      location: 'source-running',
+      hint: 'deprecate it (`ip addr change ... preferred_lft 0`), or set BindAddress in ~/.ssh/config',
+    },
+  );
+}
+
+/** What the target must know of a namespace's trees before their images come. */
+export function treesToPrepare(trees: Survey['trees']): Pick<PrepareRequest, 'trees'> {
+  if (trees === undefined) return {};
+  return {
+    trees: trees.map(({ group, members }) => ({ group, pids: members.map(({ nsPid }) => nsPid) })),
+  };
+}
+
+interface Problem {
+  readonly message: string;
+  readonly hint?: string | undefined;
 }

@@ -1,7 +1,10 @@
 import { z } from 'zod';
 import { MigrateError } from '../base/errors.ts';
-import { jobSpecSchema } from '../job/record.ts';
+import { treesMax } from '../bundle/index.ts';
+import { identityFields, jobSpecSchema } from '../job/record.ts';
+import { addressSettingsSchema } from '../network/l3/settings.ts';
 import { neighboursSchema } from '../network/neighbours.ts';
+import { macSchema } from '../network/netlink/codec.ts';
 
 /** What the source asks of the target's agent, and in which order: the calls of one move. */
 export const calls = {
@@ -29,13 +32,28 @@ export const liveNote = 'live';
 const id = z.string().regex(/^[0-9a-f]{32}$/);
 /** A job as both sides name it. */
 export const jobIdentity = jobSpecSchema.extend({
-  loopback: z.strictObject({ v4: z.ipv4(), v6: z.ipv6() }).optional(),
+  ...identityFields(),
+  /** l3: what its addresses have on the source besides themselves. */
+  addresses: z.array(addressSettingsSchema).max(8).optional(),
 });
+
+/** The trees of a namespace, as the target must know them before their images come. */
+const treesSchema = z
+  .array(
+    z.strictObject({
+      group: z.number().int().nonnegative().max(treesMax),
+      pids: z.array(z.number().int().positive()).max(32_768),
+    }),
+  )
+  .min(1)
+  .max(treesMax);
 
 export const planRequest = z.strictObject({
   job: jobIdentity,
   memoryBytes: z.number().nonnegative(),
   arch: z.string().max(32),
+  /** l2: the NetworkState, checked by its own schema. */
+  network: z.unknown().optional(),
 });
 export type PlanRequest = z.infer<typeof planRequest>;
 
@@ -46,9 +64,13 @@ export const planAnswer = z.object({
   criuVersion: hostText,
   v4: z.ipv4().optional(),
   v6: z.ipv6().optional(),
+  /** l2: MACs of the target's devices that devices of the job will be on top of, by its names. */
+  macs: z.record(z.string().max(15), macSchema).optional(),
   problems: z
     .array(z.object({ message: z.string().max(2_000), hint: z.string().max(2_000).optional() }))
     .max(100),
+  /** Differences between the hosts that are meant. */
+  warnings: z.array(hostText).max(100).default([]),
 });
 export type PlanAnswer = z.infer<typeof planAnswer>;
 
@@ -58,11 +80,22 @@ export const prepareRequest = z.strictObject({
   job: jobIdentity,
   /** l2: the NetworkState, checked by its own schema. */
   network: z.unknown().optional(),
+  /** A namespace's process trees. */
+  trees: treesSchema.optional(),
   neighbours: neighboursSchema,
 });
 export type PrepareRequest = z.infer<typeof prepareRequest>;
 
 export const moveRequest = z.strictObject({ id });
+
+/** As many warnings as a person reads. */
+export const warningsMax = 100;
+export const commitAnswer = z.object({
+  initPid: z.int().positive(),
+  /** What the sockets of the job did not get back. */
+  warnings: z.array(z.string().max(2_000)).max(warningsMax),
+});
+export type CommitAnswer = z.infer<typeof commitAnswer>;
 
 export const inquiry = z.strictObject({ id, job: z.string().max(64) });
 /** `unsure`: a move was prepared and its agent has neither finished nor undone it. */

@@ -10,16 +10,17 @@ export function recordOf(
   identity: PrepareRequest['job'],
   manifest: Manifest,
   place: Established,
-  held: Pick<HeldJob, 'initPid' | 'initStartTime'>,
+  held: Pick<HeldJob, 'initPid' | 'initStartTime' | 'trees'>,
 ): StoredJob {
   const { job } = manifest;
-  const { loopback, ...spec } = identity;
+  const { loopback, addresses: _addresses, ...spec } = identity;
   return {
     ...spec,
     cwd: job.cwd ?? '/',
     hostname: job.hostname,
     initPid: held.initPid,
     initStartTime: held.initStartTime,
+    ...(held.trees === undefined ? {} : { trees: held.trees }),
     cgroup: place.cgroup,
     createdAt: job.createdAt,
     // The job holds its log open by the name that it was started with.
@@ -30,5 +31,7 @@ export function recordOf(
     ...(loopback === undefined ? {} : { loopback }),
     ...(place.netns === undefined ? {} : { netns: place.netns }),
     ...(place.hostEnd === undefined ? {} : { hostEnd: place.hostEnd }),
+    // Another host's bridge may have another name.
+    ...(place.bridge === undefined ? {} : { bridge: place.bridge }),
   };
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { asMigrateError, type JobLocation, MigrateError } from '../base/errors.ts';
 import { removePartialBundle } from '../bundle/index.ts';
+import { scatterTrees } from '../checkpoint/netns/gather.ts';
 import { removeSourceLock, reopen, sourceLockOf } from '../checkpoint/source-lock.ts';
 import { removeImagesDirectory } from '../criu/images.ts';
 import { criuIsGone } from '../criu/process.ts';
@@ -10,7 +11,7 @@ import { removeTree } from '../host/files.ts';
 import { removeLog } from '../job/control.ts';
 import { lockJob } from '../job/lock.ts';
 import { paths } from '../job/paths.ts';
-import type { JobRecord } from '../job/record.ts';
+import { isNetnsJob, type JobRecord } from '../job/record.ts';
 import { forgetJob, readJob } from '../job/registry.ts';
 import { dismantlePlace } from '../restore/establish.ts';
 import { type JournalEntry, readJournal, readJournals, removeJournal } from './journal.ts';
@@ -102,7 +103,9 @@ async function recover(entry: JournalEntry): Promise<Recovery> {
   const job = await readJob(entry.job);
   if (job === undefined) {
     await clean(id, undefined);
-    return { job: entry.job, id, action: 'nothing', location: 'unknown' };
+    // A namespace that was not registered yet was not touched either.
+    const location = isNetnsJob(entry.job) ? 'source-running' : 'unknown';
+    return { job: entry.job, id, action: 'nothing', location };
   }
   // `running` is the target's own answer, written down.
   const isOpen = openStates.has(entry.state);
@@ -117,7 +120,10 @@ async function recover(entry: JournalEntry): Promise<Recovery> {
   await reopen(sourceLockOf(job, id, job.device, {}));
   await thawCgroup(job.cgroup);
   await clean(id, job);
-  return { job: job.name, id, action: 'rolled-back', location: await locate(job) };
+  // Looked up first: a namespace that no move had brought is forgotten with it.
+  const location = await locate(job);
+  await scatterTrees(job);
+  return { job: job.name, id, action: 'rolled-back', location };
 }
 
 /** From the commit on only the target knows; `halted` is what a lost answer leaves. */

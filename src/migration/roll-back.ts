@@ -2,7 +2,7 @@ import { asMigrateError, type JobLocation, MigrateError } from '../base/errors.t
 import type { UndoStack } from '../base/undo.ts';
 import { isFrozen } from '../host/cgroup.ts';
 import type { JobRecord } from '../job/record.ts';
-import { readJob } from '../job/registry.ts';
+import { stateOf } from '../job/registry.ts';
 import { type Journal, removeJournal } from './journal.ts';
 
 /**
@@ -50,8 +50,6 @@ export async function explainFailure(
 }
 
 async function locate(job: JobRecord): Promise<JobLocation> {
-  const now = await readJob(job.name);
-  if (now === undefined) return 'unknown';
-  if (now.state === 'ended') return 'ended';
+  if ((await stateOf(job)) === 'ended') return 'ended';
   return (await isFrozen(job.cgroup)) ? 'source-frozen' : 'source-running';
 }

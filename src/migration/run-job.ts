@@ -25,7 +25,7 @@ export async function runJob(value: unknown): Promise<JobRecord> {
   try {
     await refuseCutOff(spec.name);
     await refuseExisting(spec.name, 'choose another name');
-    const place = await establish({ ...spec, network: await networkOf(spec) }, undo);
+    const place = await establish({ ...spec, network: await networkOf(spec), isNew: true }, undo);
     undo.push('tasks', () => killCgroup(place.cgroup));
     const name = spec.kind === 'l2' ? spec.name : hostname();
     const started = await launchJob(spec, {
@@ -49,7 +49,7 @@ export async function runJob(value: unknown): Promise<JobRecord> {
     undo.push('record', () => forgetJob(spec.name));
     await saveJob(job);
     await place.goLive();
-    void announceJob(spec.ip, place);
+    void announceJob(place);
     return { ...job, state: 'running' };
   } catch (error) {
     await undo.rollback();
@@ -97,6 +97,7 @@ async function networkOf(spec: JobSpec): Promise<NetworkState | undefined> {
   if (spec.bridge === undefined || spec.kind !== 'l2') return undefined;
   return freshState({
     ip: spec.ip,
+    bridge: spec.bridge,
     mtu: await bridgeMtu(spec.bridge),
     ...(spec.gateway === undefined ? {} : { gateways: [spec.gateway] }),
   });

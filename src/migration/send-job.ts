@@ -2,10 +2,12 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createBundleWriter, packDocument } from '../bundle/index.ts';
 import type { ReadyDump } from '../checkpoint/freeze.ts';
-import { packJob } from '../checkpoint/pack.ts';
+import { packJob, versionFor } from '../checkpoint/pack.ts';
+import type { SocketReport } from '../checkpoint/sockets/report.ts';
 import { isoNow, nowMs } from '../host/clock.ts';
 import { makePrivateDirectory, removeTree } from '../host/files.ts';
 import type { NetworkState } from '../network/l2/state.ts';
+import type { L3Document } from '../network/l3/settings.ts';
 import type { Phases } from './phases.ts';
 import type { AgreedPlan } from './plan.ts';
 import { migrateVersion } from './program.ts';
@@ -21,6 +23,7 @@ export interface JobToSend {
   readonly id: string;
   readonly ready: ReadyDump;
   readonly plan: AgreedPlan;
+  readonly sockets: SocketReport;
   readonly link: Target;
   readonly phases: Phases;
   /** Read in the frozen window, while the images are already on their way. */
@@ -63,7 +66,8 @@ export async function rehearse(job: JobToSend): Promise<void> {
       await writeFile(join(images, `small-${number}.img`), small);
     }
     await writeFile(join(images, 'pages-1.img'), Buffer.alloc(rehearsal.largeBytes));
-    const made = { ...job, ready: { ...job.ready, images } };
+    const trees = job.ready.trees.slice(0, 1).map((tree) => ({ ...tree, images }));
+    const made = { ...job, ready: { ...job.ready, trees } };
     await job.link.rehearse(async (write) => {
       await feed(made, write);
     });
@@ -72,13 +76,25 @@ export async function rehearse(job: JobToSend): Promise<void> {
   }
 }
 
-/** The section of an l2 job; an l3 job has none. */
-export function packNetwork(network: NetworkState | undefined): Uint8Array | undefined {
-  return network === undefined ? undefined : packDocument(network);
+/** The network section: an l2 job's state, or what an l3 job's addresses have. */
+export function packNetwork(
+  network: NetworkState | undefined,
+  { job, addresses }: Pick<ReadyDump, 'job' | 'addresses'>,
+): Uint8Array | undefined {
+  if (network !== undefined) return packDocument(network);
+  if (addresses === undefined) return undefined;
+  const { allow } = job;
+  const document: L3Document = {
+    version: 1,
+    kind: 'l3',
+    addresses: [...addresses],
+    ...(allow === undefined ? {} : { allow }),
+  };
+  return packDocument(document);
 }
 
 async function feed(
-  { id, ready, plan, phases, network }: JobToSend,
+  { id, ready, plan, sockets, phases, network }: JobToSend,
   write: (bytes: Uint8Array) => Promise<void>,
 ): Promise<{ memoryBytes: number; wireBytes: number }> {
   const createdAt = isoNow();
@@ -88,15 +104,16 @@ async function feed(
       await write(bytes);
     },
   };
-  const writer = createBundleWriter(sink, { id, createdAt });
+  const writer = createBundleWriter(sink, { id, createdAt }, versionFor(ready.job.name));
   const { bytes, memoryBytes } = await packJob(writer, {
     ready,
     survey: plan.survey,
+    socketSettings: sockets.settings,
     id,
     createdAt,
     criuVersion: plan.criu.version,
     migrateVersion,
-    network: async () => packNetwork(await network),
+    network: async () => packNetwork(await network, ready),
   });
   return { memoryBytes, wireBytes: bytes };
 }

@@ -18,9 +18,3 @@ export async function openSourceNetwork(job: StoredJob, undo: UndoStack): Promis
   undo.push('armed capture', async () => capture.cancel());
   return capture;
 }
-
-/** The MAC of a device of the job, as its document has it. */
-export function macOf(network: NetworkState | undefined, device: string): string | undefined {
-  const link = network?.links.find(({ name }) => name === device);
-  return link !== undefined && 'mac' in link ? link.mac : undefined;
-}

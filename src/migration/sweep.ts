@@ -8,12 +8,15 @@ import { removeTree } from '../host/files.ts';
 import { readProcess } from '../host/proc.ts';
 import { tryLockJob } from '../job/lock.ts';
 import { cgroupParentName, logPathOf, paths } from '../job/paths.ts';
+import { isNetnsJob } from '../job/record.ts';
 import { readJob, saveJob } from '../job/registry.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
-import { attachToBridge } from '../network/l2/namespace.ts';
+import { attachEnds } from '../network/l2/host-ends.ts';
 import { presentAddresses } from '../network/l3/identity.ts';
 import { removeLock } from '../network/switchover/lock.ts';
+import { removeMute } from '../network/switchover/mute.ts';
 import { dismantlePlace } from '../restore/establish.ts';
+import { hasOurEnd } from '../restore/establish-l2.ts';
 import {
   type JournalEntry,
   openJournal,
@@ -65,11 +68,10 @@ async function whetherItRan(entry: JournalEntry): Promise<boolean | undefined> {
 
 /** The agent died between the commit and its last step: what it had still to do. */
 async function adopt(entry: JournalEntry): Promise<void> {
-  const { id, job, record } = entry;
+  const { id, job, record, ends = [] } = entry;
   if (record !== undefined && (await readJob(job))?.moveId !== id) {
-    if (record.hostEnd !== undefined && record.bridge !== undefined) {
-      await attachToBridge(record.hostEnd, record.bridge);
-    }
+    attachEnds(ends);
+    if (record.netns !== undefined) await removeMute(record.netns);
     await saveJob(record);
   }
   await noteRunning(entry);
@@ -100,6 +102,7 @@ async function discard({ job: name, identity }: JournalEntry): Promise<void> {
   if (identity === undefined) return;
   const cgroup = join(await findCgroupRoot(), cgroupParentName, name);
   await killCgroup(cgroup);
+  if (isNetnsJob(name) && !(await hasOurEnd(name))) return;
   const [present] = await presentAddresses(identity.ip.map(parseInterfaceAddress));
   await dismantlePlace({ ...identity, cgroup, device: present?.device ?? 'lo' });
   // Its lines are the source's, which still has them all.

@@ -4,6 +4,7 @@ import { agentProgram } from './program.ts';
 import {
   bundleStream,
   calls,
+  commitAnswer,
   type InquiryAnswer,
   inquiryAnswer,
   liveNote,
@@ -25,6 +26,8 @@ const abortTimeoutMs = 10_000;
 
 /** The other host, as the coordinator sees it: the calls of one move, in their order. */
 export interface Target {
+  /** The address of this host that the connection leaves from. */
+  readonly leavesFrom: string | undefined;
   plan(request: PlanRequest): Promise<PlanAnswer>;
   prepare(request: PrepareRequest): Promise<void>;
   /** Feeds the bundle; resolves when the job is restored over there, and held. */
@@ -34,8 +37,11 @@ export interface Target {
   ): Promise<void>;
   /** Feeds a bundle that is thrown away. */
   rehearse(feed: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>): Promise<void>;
-  /** Resolves when the job runs over there; `onLive` is called when its network is open. */
-  commit(id: string, onLive: () => void): Promise<void>;
+  /**
+   * Resolves when the job runs over there, to what its sockets did not get back; `onLive` is
+   * called when its network is open.
+   */
+  commit(id: string, onLive: () => void): Promise<readonly string[]>;
   finish(id: string): Promise<void>;
   abort(id: string): Promise<void>;
   inquire(about: { id: string; job: string }): Promise<InquiryAnswer>;
@@ -53,10 +59,11 @@ export async function connectTarget(host: string): Promise<Target> {
         [liveNote]: () => listeners.live?.(),
       },
     });
-    return targetOver(agent.peer, listeners, async () => {
+    const calls = targetOver(agent.peer, listeners, async () => {
       await agent.peer.close();
       await connection.close();
     });
+    return { ...calls, leavesFrom: connection.leavesFrom };
   } catch (error) {
     await connection.close();
     throw error;
@@ -69,7 +76,11 @@ interface Listeners {
   live?: () => void;
 }
 
-function targetOver(peer: Peer, listeners: Listeners, close: () => Promise<void>): Target {
+function targetOver(
+  peer: Peer,
+  listeners: Listeners,
+  close: () => Promise<void>,
+): Omit<Target, 'leavesFrom'> {
   return {
     async plan(request) {
       const answer = await peer.call(calls.plan, request, { timeoutMs: planTimeoutMs });
@@ -85,7 +96,9 @@ function targetOver(peer: Peer, listeners: Listeners, close: () => Promise<void>
     rehearse: (feed) => stream(peer, rehearsalStream, feed),
     async commit(id, onLive) {
       listeners.live = onLive;
-      await peer.call(calls.commit, { id }, { timeoutMs: commitTimeoutMs });
+      const answer = await peer.call(calls.commit, { id }, { timeoutMs: commitTimeoutMs });
+      // The job runs there: what the target says beside that must not make it look otherwise.
+      return commitAnswer.safeParse(answer).data?.warnings ?? [];
     },
     async finish(id) {
       await peer.call(calls.finish, { id }, { timeoutMs: prepareTimeoutMs });

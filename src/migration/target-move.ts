@@ -1,15 +1,20 @@
 import { join } from 'node:path';
 import { MigrateError } from '../base/errors.ts';
 import type { UndoStack } from '../base/undo.ts';
-import type { Manifest } from '../bundle/index.ts';
 import { lockJob } from '../job/lock.ts';
 import { paths } from '../job/paths.ts';
 import { saveJob } from '../job/registry.ts';
-import type { Established } from '../restore/established.ts';
-import type { ArmedRestore, HeldJob } from '../restore/held-job.ts';
 import { type Journal, openJournal, removeJournal } from './journal.ts';
-import type { PrepareRequest } from './protocol.ts';
-import { commitHere, prepareHost, rehearse, removeWork, restoreHeld } from './target-steps.ts';
+import type { CommitAnswer, PrepareRequest } from './protocol.ts';
+import {
+  commitHere,
+  prepareHost,
+  type ReadyHost,
+  type ReceivedJob,
+  rehearse,
+  removeWork,
+  restoreHeld,
+} from './target-steps.ts';
 
 /** The target's half of one move. Before `commit` everything of it can be undone, and is. */
 export interface TargetMove {
@@ -20,7 +25,7 @@ export interface TargetMove {
   /** Reads the bundle, restores the job and holds it. */
   receive(source: AsyncIterable<Uint8Array>, received: () => void): Promise<void>;
   /** The job runs here; there is no way back. */
-  commit(tellLive: () => void): Promise<{ initPid: number }>;
+  commit(tellLive: () => void): Promise<CommitAnswer>;
   finish(): Promise<void>;
   abort(): Promise<void>;
   /** The source said goodbye or is lost: before the commit that is an abort. */
@@ -31,13 +36,12 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
   const { id } = request;
   const work = join(paths.moves, `${id}.in`);
   let journal: Journal | undefined;
-  let established: Established | undefined;
-  let restoring: ArmedRestore | undefined;
+  let host: ReadyHost | undefined;
   let saved: Promise<void> = Promise.resolve();
-  let received: { manifest: Manifest; held: HeldJob } | undefined;
+  let received: ReceivedJob | undefined;
   let stage: 'open' | 'committed' | 'resumed' = 'open';
   let announced: Promise<void> = Promise.resolve();
-  let committing: Promise<{ initPid: number }> | undefined;
+  let committing: Promise<CommitAnswer> | undefined;
   let unlock: () => Promise<void> = async () => undefined;
 
   async function rollback(): Promise<void> {
@@ -50,8 +54,8 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
     if (first !== undefined) throw first.with({ side: 'target', phase: 'abort' });
   }
 
-  async function commit(tellLive: () => void): Promise<{ initPid: number }> {
-    const parts = { ...expect(received), place: expect(established), journal: expect(journal) };
+  async function commit(tellLive: () => void): Promise<CommitAnswer> {
+    const parts = { ...expect(received), journal: expect(journal) };
     const done = await commitHere(request, parts, {
       committed: () => {
         stage = 'committed';
@@ -63,12 +67,12 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
     // The answer goes first: the source holds packets until it has it. The journal has the job.
     saved = new Promise<void>((resolve) => setImmediate(resolve)).then(() => saveJob(done.record));
     saved.catch(() => undefined);
-    return { initPid: done.record.initPid };
+    return done.answer;
   }
 
   async function tidyUp(): Promise<void> {
     await saved;
-    await expect(established).settle();
+    await expect(host).established.settle();
     await removeWork(work);
     await journal?.close();
     journal = undefined;
@@ -82,7 +86,7 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
       journal = await openTargetJournal(request);
       await journal.write('prepared');
       try {
-        ({ established, restoring } = await prepareHost(request, work, undo));
+        host = await prepareHost(request, work, undo);
       } catch (error) {
         await rollback().catch(() => undefined);
         throw error;
@@ -90,7 +94,7 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
     },
     rehearse: (source) => rehearse(source, join(work, 'rehearsal'), id),
     async receive(source, tellReceived) {
-      received = await restoreHeld(request, work, expect(restoring), { source, tellReceived });
+      received = await restoreHeld(request, work, expect(host), { source, tellReceived });
     },
     commit(tellLive) {
       committing = commit(tellLive);

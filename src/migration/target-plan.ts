@@ -2,9 +2,14 @@ import { readFile } from 'node:fs/promises';
 import { arch, hostname } from 'node:os';
 import { asMigrateError } from '../base/errors.ts';
 import { type CriuFacts, checkCriu } from '../criu/check.ts';
-import { run } from '../host/run.ts';
+import { namespaceIn } from '../host/proc.ts';
+import { netnsNameOf } from '../job/paths.ts';
+import { isNetnsJob } from '../job/record.ts';
 import { readJob } from '../job/registry.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
+import { netnsPathOf } from '../network/l2/namespace.ts';
+import { type NetworkPlanHere, planNetworkHere } from '../network/l2/plan-here.ts';
+import { parseNetworkState } from '../network/l2/state.ts';
 import { chooseDevice, deviceFacts, presentAddresses } from '../network/l3/identity.ts';
 import type { PlanAnswer, PlanRequest } from './protocol.ts';
 import { refuseCutOff } from './recover.ts';
@@ -29,16 +34,18 @@ export async function planOnTarget(request: PlanRequest): Promise<PlanAnswer> {
   const criu = await attempt<CriuFacts>(checkCriu);
   await attempt(() => refuseCutOff(request.job.name));
   problems.push(...(await wrongHere(request)));
-  const facts =
-    request.job.kind === 'l3'
-      ? await attempt(() => l3Facts(request))
-      : await attempt(() => l2Facts(request));
+  const isShared = request.job.kind === 'l3';
+  const facts = isShared ? await attempt(() => l3Facts(request)) : undefined;
+  const chosen = isShared ? undefined : await attempt(() => l2Plan(request));
+  problems.push(...(chosen?.problems ?? []));
   return {
     host: hostname(),
     kernel: criu?.kernel ?? '',
     criuVersion: criu?.version ?? '',
     ...(facts ?? {}),
+    ...(chosen === undefined ? {} : { macs: chosen.macs }),
     problems,
+    warnings: [...(chosen?.warnings ?? [])],
   };
 }
 
@@ -48,6 +55,13 @@ async function wrongHere({ job, memoryBytes, arch: wanted }: PlanRequest): Promi
   const present = await readJob(job.name);
   if (present !== undefined && present.state !== 'ended') {
     problems.push({ message: `a job ${job.name} runs there already`, hint: 'rename or stop it' });
+  }
+  const netns = netnsPathOf(netnsNameOf(job.name));
+  if (isNetnsJob(job.name) && (await namespaceIn(netns, 'net')) !== undefined) {
+    problems.push({
+      message: `a network namespace ${netnsNameOf(job.name)} is there already`,
+      hint: `\`ip netns del ${netnsNameOf(job.name)}\` on that host, if nobody needs it`,
+    });
   }
   const addresses = job.ip.map(parseInterfaceAddress);
   for (const { address, device } of await presentAddresses(addresses)) {
@@ -71,9 +85,8 @@ async function l3Facts({ job }: PlanRequest): Promise<{ v4?: string; v6?: string
   return { ...(v4 === undefined ? {} : { v4 }), ...(v6 === undefined ? {} : { v6 }) };
 }
 
-async function l2Facts({ job }: PlanRequest): Promise<Record<string, never>> {
-  await run('ip', ['-j', 'link', 'show', 'dev', job.bridge ?? '', 'type', 'bridge']);
-  return {};
+async function l2Plan({ job, network }: PlanRequest): Promise<NetworkPlanHere> {
+  return planNetworkHere(parseNetworkState(network), netnsNameOf(job.name));
 }
 
 async function availableMemoryBytes(): Promise<number> {

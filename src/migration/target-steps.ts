@@ -3,10 +3,10 @@ import { asMigrateError, MigrateError } from '../base/errors.ts';
 import type { UndoStack } from '../base/undo.ts';
 import type { Manifest } from '../bundle/index.ts';
 import { makeImagesDirectory, removeImagesDirectory } from '../criu/images.ts';
+import { killCgroup } from '../host/cgroup.ts';
 import { makePrivateDirectory, removeTree } from '../host/files.ts';
 import { installJobInit } from '../job/launch.ts';
-import type { StoredJob } from '../job/record.ts';
-import { diffNetwork } from '../network/l2/diff.ts';
+import { isNetnsJob, type StoredJob } from '../job/record.ts';
 import { type NetworkState, parseNetworkState } from '../network/l2/state.ts';
 import { addNeighbours } from '../network/neighbours.ts';
 import { establish } from '../restore/establish.ts';
@@ -14,17 +14,23 @@ import type { Established } from '../restore/established.ts';
 import { ensureLog, placeFiles } from '../restore/files.ts';
 import { type ArmedRestore, armHeldRestore, type HeldJob } from '../restore/held-job.ts';
 import { receiveBundle } from '../restore/receive.ts';
+import { setSockets } from '../restore/sockets.ts';
 import { announceJob } from './announce-job.ts';
 import type { Journal } from './journal.ts';
-import type { PrepareRequest } from './protocol.ts';
+import { type CommitAnswer, type PrepareRequest, warningsMax } from './protocol.ts';
 import { recordOf } from './record-of.ts';
 
 /** A host that is ready for a job, with CRIU started and waiting for its images. */
+export interface ReadyHost {
+  readonly established: Established;
+  readonly restoring: ArmedRestore;
+}
+
 export async function prepareHost(
   request: PrepareRequest,
   work: string,
   undo: UndoStack,
-): Promise<{ established: Established; restoring: ArmedRestore }> {
+): Promise<ReadyHost> {
   const { job, id } = request;
   undo.push('work directory', () => removeTree(work));
   await makePrivateDirectory(join(work, 'files'));
@@ -32,7 +38,7 @@ export async function prepareHost(
   await installJobInit(job.rootfs ?? '');
   const network = request.network === undefined ? undefined : parseNetworkState(request.network);
   const established = await establish({ ...job, network, mutedBy: id }, undo);
-  await addNeighbours(request.neighbours, established.device, established.netns);
+  addNeighbours(request.neighbours, established.device, established.netns);
   return { established, restoring: await armRestore(request, work, established, undo) };
 }
 
@@ -41,20 +47,31 @@ export async function removeWork(work: string): Promise<void> {
   await removeTree(work);
 }
 
+/** A job that stands here restored and held. */
+export interface ReceivedJob {
+  readonly manifest: Manifest;
+  readonly held: HeldJob;
+  readonly place: Established;
+  /** What its sockets did not get back. */
+  readonly warnings: readonly string[];
+}
+
 /** Reads the bundle, judges it, and restores the job from it, held. */
 export async function restoreHeld(
   request: PrepareRequest,
   work: string,
-  restoring: ArmedRestore,
+  { established, restoring }: ReadyHost,
   { source, tellReceived }: { source: AsyncIterable<Uint8Array>; tellReceived: () => void },
-): Promise<{ manifest: Manifest; held: HeldJob }> {
-  const { manifest, network } = await receiveBundle(source, work, request.id);
+): Promise<ReceivedJob> {
+  const { manifest, network, socketSettings } = await receiveBundle(source, work, request.id);
   refuseOtherJob(request, manifest);
   tellReceived();
-  if (request.job.kind === 'l2') refuseChangedNetwork(request, network);
+  await updatePlace(established, network);
   await placeFiles(manifest, join(work, 'files'));
   try {
-    return { manifest, held: await restoring.begin() };
+    const held = await restoring.begin();
+    const warnings = await setSockets(socketSettings, { ...established, initPid: held.initPid });
+    return { manifest, held, place: established, warnings };
   } catch (error) {
     throw asMigrateError(error).with({ phase: 'restore' });
   }
@@ -76,39 +93,43 @@ export async function rehearse(
  */
 export async function commitHere(
   request: PrepareRequest,
-  parts: {
-    readonly manifest: Manifest;
-    readonly held: HeldJob;
-    readonly place: Established;
+  parts: ReceivedJob & {
     readonly journal: Journal;
   },
   on: { readonly committed: () => void; readonly tellLive: () => void },
-): Promise<{ record: StoredJob; announced: Promise<void> }> {
-  const { manifest, held, place, journal } = parts;
+): Promise<{ record: StoredJob; answer: CommitAnswer; announced: Promise<void> }> {
+  const { manifest, held, place, journal, warnings } = parts;
   const record = recordOf(request.job, manifest, place, held);
-  await journal.write('committed', record);
+  const ends = place.ends === undefined ? {} : { ends: [...place.ends] };
+  await journal.write('committed', { record, ...ends });
   on.committed();
+  // Again: what was used meanwhile was asked for in vain.
+  if (place.netns !== undefined) addNeighbours(request.neighbours, place.device, place.netns);
   await place.goLive();
   // Before anything is sent on to here: a bridge on the way still knows the old place.
-  const announced = announceJob(request.job.ip, place);
+  const announced = announceJob(place);
   on.tellLive();
   await held.resume();
-  return { record, announced };
+  const answer = { initPid: record.initPid, warnings: warnings.slice(0, warningsMax) };
+  return { record, answer, announced };
 }
 
 async function armRestore(
-  { job }: PrepareRequest,
+  { job, trees }: PrepareRequest,
   work: string,
   established: Established,
   undo: UndoStack,
 ): Promise<ArmedRestore> {
-  await ensureLog(job.name, undo, job.rootfs);
+  // The programs of a namespace that somebody else made write wherever they like.
+  if (!isNetnsJob(job.name)) await ensureLog(job.name, undo, job.rootfs);
+  undo.push('tasks', () => killCgroup(established.cgroup));
   const restoring = await armHeldRestore({
     name: job.name,
     images: join(work, 'images'),
     work,
     established,
     ...(job.rootfs === undefined ? {} : { rootfs: job.rootfs }),
+    trees,
   });
   undo.push('restore', () => restoring.discard());
   return restoring;
@@ -119,14 +140,9 @@ function refuseOtherJob(request: PrepareRequest, { job }: Manifest): void {
   throw new MigrateError('BUNDLE_UNSAFE', 'the bundle holds another job than was prepared');
 }
 
-/** The namespace was built before the freeze; what the job changed since must not get lost. */
-function refuseChangedNetwork(request: PrepareRequest, captured: NetworkState | undefined): void {
-  const built = parseNetworkState(request.network);
-  const changes = captured === undefined ? ['no network state came'] : diffNetwork(captured, built);
-  if (changes.length === 0) return;
-  throw new MigrateError(
-    'NETWORK_DIFFERS',
-    `the job changed its network during the move: ${changes.slice(0, 3).join('; ')}`,
-    { hint: 'move it again' },
-  );
+/** The namespace was built before the freeze: what has changed since comes now. */
+async function updatePlace(place: Established, network: NetworkState | undefined): Promise<void> {
+  if (place.update === undefined) return;
+  if (network === undefined) throw new MigrateError('BUNDLE_UNSAFE', 'no network state came');
+  await place.update(network);
 }

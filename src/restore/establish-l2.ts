@@ -2,60 +2,79 @@ import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { MigrateError } from '../base/errors.ts';
 import type { UndoStack } from '../base/undo.ts';
-import { armTool } from '../host/arm.ts';
 import { findCgroupRoot, makeCgroup, removeCgroup, removeEmptyCgroup } from '../host/cgroup.ts';
+import { withOpenFile } from '../host/files.ts';
 import { cgroupParentName, netnsNameOf } from '../job/paths.ts';
-import { applyNetwork } from '../network/l2/apply.ts';
+import { buildNetwork, updateNetwork } from '../network/l2/build.ts';
 import { captureNetwork } from '../network/l2/capture.ts';
+import { chooseEnds } from '../network/l2/choose-ends.ts';
 import { diffNetwork } from '../network/l2/diff.ts';
-import { createJobNetns, destroyJobNetns } from '../network/l2/namespace.ts';
-import { planNetwork } from '../network/l2/plan.ts';
+import { fitMtu } from '../network/l2/fit-mtu.ts';
+import { attachEnds, type HostEnd, hasHostEnd, placesOf } from '../network/l2/host-ends.ts';
+import { createNetns, removeNetns } from '../network/l2/namespace.ts';
+import { removeNetnsFiles, writeNetnsFiles } from '../network/l2/netfilter/netns-files.ts';
 import type { NetworkState } from '../network/l2/state.ts';
+import { readSpeakers } from '../network/l2/wire.ts';
+import { armUnmute, removeMute, unmuteDevices } from '../network/switchover/mute.ts';
 import type { Established } from './established.ts';
-
-/** The job's end of its veth, as the job sees it. */
-const innerDevice = 'eth0';
 
 export interface L2Wish {
   readonly name: string;
-  readonly bridge: string;
   readonly state: NetworkState;
+  /** A new job's document leaves out what the kernel makes by itself. */
+  readonly isNew: boolean;
 }
 
 /**
  * Builds an l2 job's namespace from its document, reads it back and compares: NETWORK_DIFFERS names
- * what did not arrive. The job is not on the bridge before `goLive`.
+ * what did not arrive. The job is on no bridge before `goLive`.
  */
 export async function establishL2(wish: L2Wish, undo: UndoStack): Promise<Established> {
+  const { isNew } = wish;
   const cgroup = join(await findCgroupRoot(), cgroupParentName, wish.name);
   undo.push('parent cgroup', () => removeEmptyCgroup(dirname(cgroup)));
   undo.push('cgroup', () => removeCgroup(cgroup));
   await makeCgroup(cgroup);
+  const ends = await hostEndsOf(wish);
+  const state = fitMtu(wish.state, ends);
+  const muted = ends.filter(({ on }) => on === 'parent').map(({ link }) => link);
   const name = netnsNameOf(wish.name);
-  const hostEnd = hostEndOf(wish.name);
-  const link = wish.state.links.find((candidate) => candidate.name === innerDevice);
-  const mac = link !== undefined && 'mac' in link ? link.mac : undefined;
-  undo.push('namespace', () => destroyJobNetns(name, hostEnd));
-  const netns = await createJobNetns({
-    name,
-    hostEnd,
-    innerName: innerDevice,
-    bridge: wish.bridge,
-    ...(mac === undefined ? {} : { mac }),
-  });
-  await applyNetwork(planNetwork(wish.state), netns);
-  await compare(netns.path, wish.state);
-  const ip = armTool('ip', ['-batch', '-']);
-  undo.push('armed tool', () => ip.cancel());
+  await writeNetnsFiles(name, state.files, undo);
+  const { path } = await createNetns(name);
+  // After its effect: what failed may have met a namespace that is another's.
+  undo.push('namespace', () => removeNetns(name));
+  await withOpenFile(path, (fd) =>
+    buildNetwork(state, { path }, { places: placesOf(ends, fd), keepExtra: isNew, muted }),
+  );
+  if (!isNew) await compare(path, state);
+  const unmute = muted.length === 0 ? undefined : armUnmute(path);
+  undo.push('armed tool', () => unmute?.cancel());
+  const [first] = ends;
+  let built = state;
+  let speakers = readSpeakers(path);
   return {
     cgroup,
-    netns: netns.path,
-    hostEnd,
-    device: innerDevice,
-    mac: mac ?? '',
-    settle: async () => undefined,
+    netns: path,
+    ends,
+    ...(first === undefined ? {} : { hostEnd: first.hostEnd }),
+    ...(first === undefined ? {} : { bridge: first.device }),
+    device: first?.link ?? 'lo',
+    speakers: () => speakers,
+    async settle() {
+      if (unmute !== undefined) await removeMute(path);
+    },
     async goLive() {
-      await ip.fire(`link set dev ${hostEnd} master ${wish.bridge}\n`);
+      attachEnds(ends);
+      if (unmute !== undefined) await unmuteDevices(unmute);
+    },
+    async update(later) {
+      const latest = fitMtu(later, ends);
+      const isOther = diffNetwork(latest, built).length > 0;
+      await updateNetwork(latest, { path }, { built, isOther });
+      built = latest;
+      if (!isOther) return;
+      await compare(path, latest);
+      speakers = readSpeakers(path);
     },
   };
 }
@@ -65,17 +84,43 @@ export async function dismantleL2(job: {
   readonly name: string;
   readonly cgroup: string;
 }): Promise<void> {
-  await destroyJobNetns(netnsNameOf(job.name), hostEndOf(job.name));
+  await removeNetns(netnsNameOf(job.name));
+  await removeNetnsFiles(netnsNameOf(job.name));
   await removeCgroup(job.cgroup);
 }
 
-/** Device names have 15 characters at most, job names more: a digest stands for the name. */
-function hostEndOf(name: string): string {
-  return `mgv${createHash('sha256').update(name).digest('hex').slice(0, 10)}`;
+async function hostEndsOf({ name, state }: L2Wish): Promise<HostEnd[]> {
+  const { ends, problems } = await chooseEnds(state.ends);
+  const [problem] = problems;
+  if (problem !== undefined) {
+    throw new MigrateError('NETWORK_FAILED', problem.message, { hint: problem.hint });
+  }
+  return ends.map((end) => ({ ...end, hostEnd: hostEndOf(name, end.link) }));
+}
+
+/**
+ * Whether a device of this host was made here for that job: what a dead agent has left, and not a
+ * namespace that somebody has made since under the same name.
+ */
+export async function hasOurEnd(name: string): Promise<boolean> {
+  return hasHostEnd(hostEndPrefix(name));
+}
+
+/** Device names have 15 characters at most, job names more: digests stand for both names. */
+function hostEndOf(job: string, link: string): string {
+  return `${hostEndPrefix(job)}${digestOf(link).slice(0, 4)}`;
+}
+
+function hostEndPrefix(job: string): string {
+  return `mgv${digestOf(job).slice(0, 7)}`;
+}
+
+function digestOf(name: string): string {
+  return createHash('sha256').update(name).digest('hex');
 }
 
 async function compare(path: string, wanted: NetworkState): Promise<void> {
-  const differences = diffNetwork(wanted, await captureNetwork({ path }));
+  const differences = diffNetwork(wanted, await captureNetwork({ path }, { allowLoose: true }));
   if (differences.length === 0) return;
   throw new MigrateError(
     'NETWORK_DIFFERS',

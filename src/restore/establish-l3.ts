@@ -3,7 +3,7 @@ import { MigrateError } from '../base/errors.ts';
 import type { UndoStack } from '../base/undo.ts';
 import { findCgroupRoot, makeCgroup, removeCgroup, removeEmptyCgroup } from '../host/cgroup.ts';
 import { cgroupParentName } from '../job/paths.ts';
-import { parseInterfaceAddress } from '../network/address.ts';
+import { broadcastOf, type InterfaceAddress, parseInterfaceAddress } from '../network/address.ts';
 import { type L3Filter, openFilter, unloadFilter } from '../network/l3/filter.ts';
 import {
   addIdentity,
@@ -15,6 +15,7 @@ import {
 } from '../network/l3/identity.ts';
 import { choosePrivateLoopback } from '../network/l3/loopback.ts';
 import { readBackIdentity } from '../network/l3/read-back.ts';
+import type { AddressSettings } from '../network/l3/settings.ts';
 import {
   addLock,
   armLock,
@@ -22,6 +23,7 @@ import {
   openLock,
   removeLock,
 } from '../network/switchover/lock.ts';
+import { probeAddresses } from '../network/switchover/probe.ts';
 import type { Established } from './established.ts';
 
 export interface L3Wish {
@@ -30,6 +32,8 @@ export interface L3Wish {
   readonly dev?: string;
   /** Chosen by the first host; a job keeps it, since its sockets are bound to it. */
   readonly loopback?: { readonly v4: string; readonly v6: string };
+  /** What the addresses had on the host before; new ones have nothing. */
+  readonly addresses?: readonly AddressSettings[];
   /** A move's id: the job stays mute behind a lock of that name until it goes live. */
   readonly mutedBy?: string;
 }
@@ -42,17 +46,21 @@ export async function establishL3(wish: L3Wish, undo: UndoStack): Promise<Establ
   const addresses = wish.ip.map(parseInterfaceAddress);
   await refuseTaken(wish);
   const device = await chooseDevice(addresses, wish.dev);
+  // Asking takes its time, and nothing is said to the network until it has answered.
+  const free = refuseHeldElsewhere(wish, device);
+  free.catch(() => undefined);
   const parent = join(await findCgroupRoot(), cgroupParentName);
   const cgroup = join(parent, wish.name);
   undo.push('parent cgroup', () => removeEmptyCgroup(parent));
   undo.push('cgroup', () => removeCgroup(cgroup));
   await makeCgroup(cgroup);
-  const loopback = await enterFilter(parent, cgroup, wish, undo);
+  const loopback = await enterFilter(parent, cgroup, { ...wish, dev: device }, undo);
   const identity: L3Identity = {
     device,
     addresses,
     loopback4: loopback.v4,
     loopback6: loopback.v6,
+    ...(wish.addresses === undefined ? {} : { settings: wish.addresses }),
   };
   const lock = lockOf(wish, loopback);
   if (lock !== undefined) {
@@ -61,13 +69,16 @@ export async function establishL3(wish: L3Wish, undo: UndoStack): Promise<Establ
   }
   const armed = lock === undefined ? undefined : armLock();
   undo.push('armed tool', () => armed?.cancel());
+  await free;
   undo.push('addresses', () => removeIdentity(identity));
   await addIdentity(identity);
   await compare(identity);
   const facts = await deviceFacts(device);
+  const own = addresses.map(({ address }) => address);
   return {
     ...facts,
     cgroup,
+    speakers: () => [{ device, mac: facts.mac, addresses: own }],
     loopback,
     async goLive() {
       if (lock !== undefined) await openLock(lock, armed);
@@ -121,10 +132,28 @@ async function refuseTaken(wish: L3Wish): Promise<void> {
   );
 }
 
+/**
+ * Nobody else on the network may have an address that begins to live here. In a move it lives on
+ * the source, of course, and its target is mute.
+ */
+async function refuseHeldElsewhere(wish: L3Wish, device: string): Promise<void> {
+  if (wish.mutedBy !== undefined) return;
+  const { mac, canBeAsked } = await deviceFacts(device);
+  if (!canBeAsked) return;
+  const own = wish.ip.map((text) => parseInterfaceAddress(text).address);
+  const [holder] = await probeAddresses({ device, mac }, own);
+  if (holder === undefined) return;
+  throw new MigrateError(
+    'NETWORK_FAILED',
+    `address ${holder.address} is in use on the network of ${device}, by ${holder.mac}`,
+    { hint: 'an address belongs to one job on one host; `ip neigh` may know whose MAC that is' },
+  );
+}
+
 async function enterFilter(
   parent: string,
   cgroup: string,
-  wish: L3Wish,
+  wish: L3Wish & { readonly dev: string },
   undo: UndoStack,
 ): Promise<{ v4: string; v6: string }> {
   const addresses = wish.ip.map(parseInterfaceAddress);
@@ -137,11 +166,18 @@ async function enterFilter(
       ipv6: addresses.filter(({ family }) => family === 6).map(({ address }) => address),
       loopback4: loopback.v4,
       loopback6: loopback.v6,
+      broadcast4: broadcastsOf(addresses),
     });
+    await filter.watch(wish.dev);
     return loopback;
   } finally {
     filter.close();
   }
+}
+
+function broadcastsOf(addresses: readonly InterfaceAddress[]): string[] {
+  const all = addresses.map(broadcastOf).filter((address) => address !== undefined);
+  return [...new Set(all)];
 }
 
 /** The first private loopback addresses that no job of this host has. */

@@ -6,6 +6,7 @@ import type { StoredJob } from '../job/record.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
 import type { NetworkState } from '../network/l2/state.ts';
 import { removeIdentity } from '../network/l3/identity.ts';
+import type { AddressSettings } from '../network/l3/settings.ts';
 import { dismantleL2, establishL2 } from './establish-l2.ts';
 import { dismantleL3, establishL3 } from './establish-l3.ts';
 import type { Established } from './established.ts';
@@ -15,17 +16,20 @@ export interface EstablishWish {
   readonly kind: 'l3' | 'l2';
   readonly ip: readonly string[];
   readonly dev?: string | undefined;
-  readonly bridge?: string | undefined;
   readonly loopback?: { readonly v4: string; readonly v6: string } | undefined;
+  /** l3: what the addresses had where the job was before. */
+  readonly addresses?: readonly AddressSettings[] | undefined;
   /** l2: the document to build. */
   readonly network?: NetworkState | undefined;
+  /** l2: the document is a new job's, without what the kernel makes by itself. */
+  readonly isNew?: boolean;
   /** A move's id: the job stays mute until it goes live. */
   readonly mutedBy?: string | undefined;
 }
 
 /** Makes this host ready for a job of either kind. */
 export async function establish(wish: EstablishWish, undo: UndoStack): Promise<Established> {
-  const { name, ip, dev, loopback, mutedBy } = wish;
+  const { name, ip, dev, loopback, addresses, mutedBy } = wish;
   if (wish.kind === 'l3') {
     return establishL3(
       {
@@ -33,19 +37,20 @@ export async function establish(wish: EstablishWish, undo: UndoStack): Promise<E
         ip,
         ...(dev === undefined ? {} : { dev }),
         ...(loopback === undefined ? {} : { loopback }),
+        ...(addresses === undefined ? {} : { addresses }),
         ...(mutedBy === undefined ? {} : { mutedBy }),
       },
       undo,
     );
   }
-  if (wish.bridge === undefined || wish.network === undefined) {
-    throw new MigrateError('PROTOCOL', 'an l2 job came without its bridge or its network state');
+  if (wish.network === undefined) {
+    throw new MigrateError('PROTOCOL', 'an l2 job came without its network state');
   }
-  return establishL2({ name, bridge: wish.bridge, state: wish.network }, undo);
+  return establishL2({ name, state: wish.network, isNew: wish.isNew === true }, undo);
 }
 
 /** What names a job's place on a host. */
-type Place = Pick<StoredJob, 'name' | 'kind' | 'ip' | 'loopback' | 'cgroup' | 'device'>;
+type Place = Pick<StoredJob, 'name' | 'kind' | 'ip' | 'loopback' | 'cgroup' | 'device' | 'hostEnd'>;
 
 /** Takes an l3 job's addresses off this host, because they answer elsewhere now. */
 export async function withdrawAddresses(job: StoredJob): Promise<void> {

@@ -14,6 +14,8 @@ export interface Connection {
   readonly host: string;
   /** Where that led: user, address and port. */
   readonly address: { readonly user: string; readonly hostname: string; readonly port: number };
+  /** The address of ours that it leaves from. */
+  readonly leavesFrom: string | undefined;
   /**
    * Starts a command. `command` is read by the user's shell over there: it must be a fixed string,
    * never one with a part that came from outside. Throws CONNECTION_LOST.
@@ -105,6 +107,7 @@ function makeConnection(hop: SshHost, clients: readonly Client[], socket: Socket
   void closed.then(() => destroyAll(clients));
   return {
     host,
+    leavesFrom: socket.localAddress,
     address: { user: hop.user, hostname: hop.hostname, port: hop.port },
     exec: (command) =>
       new Promise((resolve, reject) => {
