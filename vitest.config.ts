@@ -20,7 +20,7 @@ export default defineConfig({
   test: {
     allowOnly: false,
     projects: [
-      project('unit', 0, {}, ['test/*.test.ts', 'test/unit/**/*.test.ts']),
+      project('unit', 0, { testTimeout: minuteMs }, ['test/*.test.ts', 'test/unit/**/*.test.ts']),
       project('property', 1, { testTimeout: minuteMs }),
       project('system', 2, { ...serial, testTimeout: minuteMs, hookTimeout: minuteMs }),
       project('lab', 3, { ...serial, testTimeout: 5 * minuteMs, hookTimeout: 10 * minuteMs }),

@@ -47,6 +47,22 @@ test('links in the documentation lead somewhere', () => {
   expect(broken).toEqual([]);
 });
 
+test('every test that the page on l3 names is there', () => {
+  const text = readFileSync(join(top, 'docs', 'l3-semantics.md'), 'utf8');
+  const cited = text
+    .split('\n')
+    .filter((line) => line.startsWith('| '))
+    .flatMap((line) => [...(cells(line).at(-1) ?? '').matchAll(/"([^"]+)"/g)])
+    .map((match) => match[1] ?? '');
+  const tests = ['system', 'lab', 'vm'].flatMap((project) => {
+    const directory = join(top, 'test', project);
+    const files = readdirSync(directory).filter((name) => /^l3.*\.test\.ts$/.test(name));
+    return files.map((name) => readFileSync(join(directory, name), 'utf8'));
+  });
+  expect(cited.length).toBeGreaterThan(30);
+  expect(cited.filter((title) => !tests.some((file) => file.includes(`'${title}`)))).toEqual([]);
+});
+
 /** The cells of the one table below a heading, without its own heading. */
 function rowsUnder(heading: string): string[][] {
   const section = operations.split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? '';

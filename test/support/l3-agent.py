@@ -33,6 +33,7 @@ def udp(family, *options):
 V6ONLY = (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
 DUAL = (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
 REUSEPORT = (socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+REUSEADDR = (socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 WILD = {4: "0.0.0.0", 6: "::"}
 LOOP = {4: "127.0.0.1", 6: "::1"}
 

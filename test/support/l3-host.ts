@@ -14,9 +14,10 @@ export interface Agent {
 
 const agentProgram = join(import.meta.dirname, 'l3-agent.py');
 
-/** Starts an agent in `cgroup`, and in the network namespace of the process `netnsOf` if given. */
-export async function startAgent(cgroup?: string, netnsOf?: number): Promise<Agent> {
-  const enter = netnsOf === undefined ? [] : ['nsenter', '--net', '--target', String(netnsOf)];
+/** Starts an agent in `cgroup`, and in a network namespace by its file or a process in it. */
+export async function startAgent(cgroup?: string, netnsOf?: number | string): Promise<Agent> {
+  const netns = typeof netnsOf === 'number' ? `/proc/${netnsOf}/ns/net` : netnsOf;
+  const enter = netns === undefined ? [] : ['nsenter', `--net=${netns}`];
   // The shell moves itself into the cgroup first, so that no socket is made outside of it.
   const join = cgroup === undefined ? '' : `echo $$ > ${cgroup}/cgroup.procs; `;
   const command = [...enter, 'sh', '-c', `${join}exec python3 ${agentProgram}`];

@@ -35,7 +35,7 @@ test('what is missing or different is named', async () => {
   await ip('addr', 'del', 'fd00:77:1::7/128', 'dev', 'lo');
   expect(await readBackIdentity(identity)).toEqual([
     `198.51.100.7 is not on ${device}`,
-    `2001:db8:77::7 on ${device} is not deprecated`,
+    `2001:db8:77::7 on ${device} has preferred_lft forever, not 0`,
     'fd00:77:1::7 is not on lo',
   ]);
 });

@@ -1,8 +1,18 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { begin, inPieces, readToDisk, readWhole, sampleManifest, smallBundle } from './samples.ts';
+import {
+  begin,
+  inPieces,
+  readToDisk,
+  readWhole,
+  sampleManifest,
+  smallBundle,
+  treesBundle,
+  treesManifest,
+} from './samples.ts';
 
 const goldenUrl = new URL('../../golden/v1/small.bundle', import.meta.url);
+const treesUrl = new URL('../../golden/v2/trees.bundle', import.meta.url);
 const documentUrl = new URL('../../../docs/bundle-format.md', import.meta.url);
 
 describe('the golden bundle of version 1', () => {
@@ -25,6 +35,25 @@ describe('the golden bundle of version 1', () => {
     const document = await readFile(documentUrl, 'utf8');
     const dump = /```hexdump\n(?<dump>[\s\S]*?\n)```/.exec(document)?.groups?.dump;
     expect(dump).toBe(hexDump(await readFile(goldenUrl)));
+  });
+});
+
+describe('the golden bundle of version 2', () => {
+  it('opens, for ever', async () => {
+    const { content, payloads } = await readWhole(inPieces(await readFile(treesUrl)));
+    expect(content.manifest).toEqual(treesManifest);
+    expect([...payloads.keys()]).toEqual(['images', 'images-1', 'network']);
+    const directories = await readToDisk(await readFile(treesUrl));
+    for (const [name, text] of [
+      ['images', 'first tree'],
+      ['images-1', 'second tree'],
+    ] as const) {
+      expect(await readFile(`${directories.get(name)}/core-1.img`, 'utf8')).toBe(text);
+    }
+  });
+
+  it('is what this program still writes', async () => {
+    expect((await readFile(treesUrl)).equals(await treesBundle())).toBe(true);
   });
 });
 

@@ -21,6 +21,7 @@ import {
   sampleManifest,
   smallBundle,
   temporaryDirectory,
+  treesManifest,
 } from './samples.ts';
 
 async function tarOf(...entries: (Partial<Header> & { body?: string })[]): Promise<Buffer> {
@@ -236,12 +237,25 @@ describe('a hostile frame', () => {
   });
 
   it('says when a newer program wrote the bundle', async () => {
-    const newer = { version: 2, features: ['parents'] };
+    const newer = { version: 3, features: ['parents'] };
     expect(await readAll(forge([], sampleManifest, newer))).toBe('BUNDLE_VERSION');
-    const manifest = { format: { version: 2 }, anything: true };
+    const manifest = { format: { version: 3 }, anything: true };
     expect(await readAll(forge([], manifest))).toBe('BUNDLE_VERSION');
     const packed = { header: { encoding: 'zstd' }, payload: raw('x') };
     expect(await readAll(forge([packed]))).toBe('BUNDLE_VERSION');
+  });
+
+  it('has no section of a version that it is not, and no manifest of another', async () => {
+    const trees = { header: { name: 'images-1' }, payload: Buffer.alloc(1024) };
+    expect(await readAll(forge([trees]))).toBe('BUNDLE_UNSAFE');
+    const two = { version: 2 };
+    expect(await readAll(forge([trees], treesManifest, two))).toBe('accepted');
+    for (const name of ['images-0', 'images-64', 'images-01', 'images-', 'files-1']) {
+      const other = { header: { name }, payload: Buffer.alloc(1024) };
+      expect(await readAll(forge([other], treesManifest, two))).toBe('BUNDLE_UNSAFE');
+    }
+    expect(await readAll(forge([], treesManifest))).toBe('BUNDLE_UNSAFE');
+    expect(await readAll(forge([], sampleManifest, two))).toBe('BUNDLE_UNSAFE');
   });
 
   it('cannot be followed by anything, not even by another bundle', async () => {

@@ -9,8 +9,10 @@ import {
   type BundleContent,
   createBundleWriter,
   extractTarTo,
+  imagesSectionOf,
   keepSection,
   type ManifestV1,
+  type ManifestV2,
   packFiles,
   readBundle,
 } from '../../../src/bundle/index.ts';
@@ -72,6 +74,47 @@ export async function smallBundle(): Promise<Buffer> {
   await network.write(Uint8Array.of(0x81, 0xa2, 0x76, 0x31, 0xc3));
   await network.end();
   await writer.manifest(sampleManifest);
+  await writer.finish();
+  return Buffer.concat(pieces);
+}
+
+export const treesManifest: ManifestV2 = {
+  ...sampleManifest,
+  format: { version: 2 },
+  job: {
+    name: 'netns:web',
+    kind: 'l2',
+    ip: ['10.77.1.1/16'],
+    command: ['ip', 'netns', 'exec', 'web'],
+    createdAt: '2026-11-23T11:00:00.000Z',
+    hostname: 'a',
+    cgroupName: 'netns:web',
+    initPid: 1,
+    memoryBytes: 17_825_792,
+    bridge: 'br0',
+    trees: [
+      { pid: 4711, group: 0, pids: [4711, 4712] },
+      { pid: 20, group: 1, pids: [20] },
+    ],
+  },
+  files: [],
+};
+
+/** The bundle of the second golden file: images of two process trees and a network document. */
+export async function treesBundle(): Promise<Buffer> {
+  const directory = await temporaryDirectory();
+  const pieces: Uint8Array[] = [];
+  const sink = { write: async (bytes: Uint8Array) => void pieces.push(bytes) };
+  const writer = createBundleWriter(sink, begin, 2);
+  for (const [tree, text] of ['first', 'second'].entries()) {
+    const path = join(directory, text);
+    await writeFile(path, `${text} tree`);
+    await packFiles(writer, imagesSectionOf(tree), [{ name: 'core-1.img', path }]);
+  }
+  const network = writer.section('network');
+  await network.write(Uint8Array.of(0x81, 0xa2, 0x76, 0x31, 0xc3));
+  await network.end();
+  await writer.manifest(treesManifest);
   await writer.finish();
   return Buffer.concat(pieces);
 }

@@ -231,7 +231,8 @@ web  m1  b       prepared  source-running
 });
 
 test('a checkpoint says last where the job is', async () => {
-  const result = { bytes: 4_194_304, memoryBytes: 17_825_792, frozenMs: 40, sha256: 'ab' };
+  const size = { bytes: 4_194_304, memoryBytes: 17_825_792 };
+  const result = { ...size, frozenMs: 40, sha256: 'ab', warnings: [] };
   const api = { checkpointJob: async () => result };
   expect((await runCli(['checkpoint', 'web', '-o', 'w.b'], { api })).out).toBe(
     'web: frozen 40.0 ms, 4.0 MiB for 17 MiB of memory, is in w.b\n',

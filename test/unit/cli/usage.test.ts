@@ -47,6 +47,11 @@ describe('a wrong command line ends with 2 and says why in one line', () => {
     ],
     [['run', 'drain', '--l3', '--ip', '10.77.1.1/16', 'true'], /'drain' cannot be the name/],
     [['run', 'help', '--l3', '--ip', '10.77.1.1/16', 'true'], /'help' cannot be the name/],
+    [[...l3, '--allow', 'root', 'true'], /--allow knows raw, not 'root'/],
+    [
+      ['run', 'x', '--l2', '--bridge', 'br0', '--ip', '10.77.1.1/16', '--allow', 'raw', 'true'],
+      /--allow means nothing to an l2 job/,
+    ],
     [['run', '-f', join(dir, 'absent')], /-f: ENOENT/],
     [['run', '-f', '-', '--l3'], /-f takes everything from the file, give it alone/],
     [['run', '-f', '-', '--user', 'alice'], /-f takes everything from the file, give it alone/],
@@ -109,6 +114,10 @@ describe('what a right command line asks for', () => {
     [
       [...l3, '--dev', 'eth0', '--json', 'id'],
       ['runJob', { ...web, dev: 'eth0', command: ['id'] }],
+    ],
+    [
+      [...l3, '--allow', 'raw', 'ping', '-c1'],
+      ['runJob', { ...web, allow: ['raw'], command: ['ping', '-c1'] }],
     ],
     [
       [...l2, '--gateway', '10.77.0.1', '--rootfs', '/srv/web', 'id'],
@@ -238,6 +247,7 @@ describe('a batch', () => {
     [line('j1', { kind: 'l4' }), /-:1: "kind" is missing or wrong/],
     [line('j1', { ip: [] }), /-:1: "ip" is missing or wrong/],
     [line('j1', { command: 'x' }), /-:1: "command" is missing or wrong/],
+    [line('j1', { allow: 'raw' }), /-:1: "allow" is missing or wrong/],
     [line('j1', { usr: 'alice' }), /-:1: there is no field "usr"/],
     [line('ls'), /'ls' cannot be the name of a job/],
     [line('j1') + line('j1'), /two jobs have the name j1/],
@@ -278,8 +288,8 @@ const answers = {
   stopJob: async () => {},
   removeJob: async () => {},
   moveJob: async () => moved,
-  checkpointJob: async () => ({ bytes: 1, memoryBytes: 2, frozenMs: 3, sha256: '' }),
-  restoreJob: async () => webJob,
+  checkpointJob: async () => ({ bytes: 1, memoryBytes: 2, frozenMs: 3, sha256: '', warnings: [] }),
+  restoreJob: async () => ({ ...webJob, warnings: [] }),
   showBundle: async () => ({ version: 1 }),
   verifyBundle: async () => ({ bytes: 1, sha256: '' }),
   extractBundle: async () => {},

@@ -3,7 +3,12 @@ import { expect, test } from 'vitest';
 import { bindFilterObject, bindFilterSha256 } from '../../../src/network/l3/bindfilter-object.ts';
 import { readBpfObject } from '../../../src/network/l3/elf.ts';
 import { type JobAddresses, layout } from '../../../src/network/l3/layout.ts';
-import { maps, programs, typeDescriptions } from '../../../src/network/l3/programs.ts';
+import {
+  deviceProgram,
+  maps,
+  programs,
+  typeDescriptions,
+} from '../../../src/network/l3/programs.ts';
 
 test('the object that is checked in is the one that its digest names', () => {
   const digest = createHash('sha256').update(bindFilterObject()).digest('hex');
@@ -13,7 +18,9 @@ test('the object that is checked in is the one that its digest names', () => {
 test('it holds every program that is attached, and no other', () => {
   const object = readBpfObject(bindFilterObject());
   const names = object.programs.map((program) => program.name);
-  expect(names.toSorted()).toEqual(programs.map((program) => program.name).toSorted());
+  expect(names.toSorted()).toEqual(
+    [...programs, deviceProgram].map((program) => program.name).toSorted(),
+  );
   expect(object.license).toBe('Dual MIT/GPL');
 });
 

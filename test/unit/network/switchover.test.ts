@@ -1,16 +1,16 @@
 import { expect, test } from 'vitest';
 import { announcementFrames } from '../../../src/network/switchover/frames.ts';
 import { holdRuleset } from '../../../src/network/switchover/hold.ts';
-import { lockRuleset, unlockRuleset } from '../../../src/network/switchover/lock.ts';
+import { leaveRuleset, lockRuleset, unlockRuleset } from '../../../src/network/switchover/lock.ts';
 
 const id = 'f'.repeat(32);
 
 test('a hold forwards what comes for the addresses of each family to its ifb', () => {
-  const ruleset = holdRuleset({ id, device: 'eth0', addresses: ['10.0.0.1', 'fd77::1'] });
-  expect(ruleset).toContain('hook ingress device "eth0"');
+  const ruleset = holdRuleset({ id, devices: ['eth0'], addresses: ['10.0.0.1', 'fd77::1'] });
+  expect(ruleset).toContain('hook ingress devices = { "eth0" }');
   expect(ruleset).toContain('ip daddr { 10.0.0.1 } fwd to "mghffffffffff"');
   expect(ruleset).toContain('ip6 daddr { fd77::1 } fwd to "mghffffffffff"');
-  const v4 = holdRuleset({ id, device: 'eth0', addresses: ['10.0.0.1'] });
+  const v4 = holdRuleset({ id, devices: ['eth0'], addresses: ['10.0.0.1'] });
   expect(v4).not.toContain('ip6');
 });
 
@@ -32,10 +32,25 @@ test('released packets are sent on to the target, loopback ones never', () => {
   const ruleset = lockRuleset({
     id,
     addresses: ['10.0.0.1', '127.128.0.1'],
-    relay: { device: 'eth0', v4: '10.0.0.9' },
+    relays: [{ device: 'eth0', v4: '10.0.0.9' }],
   });
   expect(ruleset).toContain('ip daddr { 10.0.0.1 } dup to 10.0.0.9 device "eth0" drop');
   expect(ruleset).not.toContain('table ip6 migrate');
+});
+
+test("all of a namespace's packets are held, and all is locked; its neighbours are answered", () => {
+  const held = holdRuleset({ id, devices: ['eth0', 'm1'] });
+  expect(held).toContain('hook ingress devices = { "eth0", "m1" }');
+  expect(held).toMatch(/meta protocol arp accept\n.*accept\n\s+fwd to "mghffffffffff"/);
+  expect(holdRuleset({ id, devices: [] })).toBe('');
+  const locked = lockRuleset({ id, relays: [{ device: 'm1', v4: '169.254.77.1' }] });
+  expect(locked).toMatch(/hook input priority -400; policy drop;/);
+  expect(locked).toMatch(/hook output priority -400; policy drop;/);
+  expect(locked).toContain(
+    'iifname "m1" ip daddr != 224.0.0.0/3 meta mark set 0xc114 dup to 169.254.77.1 device "m1" drop',
+  );
+  expect(locked).not.toContain('table ip6 migrate');
+  expect(leaveRuleset({ id })).toContain(`chain arp migrate-${id} out { policy drop; }`);
 });
 
 test('unlocking works when there is no lock', () => {

@@ -1,0 +1,20 @@
+import { test } from 'vitest';
+import { moveNetworks } from '../networks/moves.ts';
+import { randomCases } from '../networks/random-cases.ts';
+import { seedOfRun } from '../networks/seed.ts';
+
+const total = 300;
+/** A lab each: what a host keeps of moves that are over is no part of the next ones. */
+const perLab = 25;
+const seed = seedOfRun();
+
+console.log(`SEED=${seed}`);
+
+test.each(Array.from({ length: total / perLab }, (_, at) => at * perLab))(
+  'random namespaces from number %i on are the same on the host they moved to',
+  async (first) => {
+    await moveNetworks(`SEED=${seed}`, 'vm', (features) =>
+      randomCases(seed, { first, count: perLab }, features),
+    );
+  },
+);

@@ -1,0 +1,4 @@
+import { cases } from '../cases/link-kinds.ts';
+import { casesHere } from '../support/guest-runner.ts';
+
+casesHere('link kinds of this kernel', cases);
