@@ -16,7 +16,7 @@ export function renderReport(report: MoveReport): string {
     '',
     ...preface(report),
     '',
-    ...table(
+    ...renderTable(
       moveHead,
       series.map((one) => moveRow(one, series)),
     ),
@@ -98,16 +98,20 @@ function partsTable(all: readonly Series[], name: Series['contender']): string[]
   const parts = [...new Set(columns.flatMap((column) => [...column.keys()]))];
   const head = [name, ...mine.map(({ mib }) => `${mib} MiB`)];
   const rows = parts.map((part) => [part, ...columns.map((column) => round(column.get(part)))]);
-  return [...table(head, rows), ''];
+  return [...renderTable(head, rows), ''];
 }
 
 /** Three digits tell all that such a measurement knows. */
-function round(value: number | undefined): string {
+export function round(value: number | undefined): string {
   if (value === undefined) return '';
   return value >= 100 ? String(Math.round(value)) : value.toFixed(1);
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+/** Rows of text as a table in Markdown. */
+export function renderTable(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+): string[] {
   const widths = head.map((_, column) =>
     Math.max(...[head, ...rows].map((row) => row[column]?.length ?? 0)),
   );
