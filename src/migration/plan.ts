@@ -1,5 +1,6 @@
 import { arch } from 'node:os';
 import { MigrateError, type Side } from '../base/errors.ts';
+import { type Problem, tellProblems } from '../base/problems.ts';
 import { type Survey, surveyJob } from '../checkpoint/survey.ts';
 import { type CriuFacts, checkCriu } from '../criu/check.ts';
 import type { JobRecord } from '../job/record.ts';
@@ -36,22 +37,11 @@ export async function planMove(job: JobRecord, target: Target): Promise<AgreedPl
   return { survey, criu, answer, warnings };
 }
 
-/** What a person reads of them; more are counted. */
-const problemsMax = 10;
-
-/** Throws PLAN_REFUSED, a line for each problem; a hint beside that of the first is in its line. */
+/** Throws PLAN_REFUSED, a line for each problem. */
 export function refusePlan(problems: readonly Problem[], side: Side): void {
-  const [first] = problems;
-  if (first === undefined) return;
-  const lines = problems
-    .slice(0, problemsMax)
-    .map(({ message, hint }) =>
-      hint === undefined || hint === first.hint ? message : `${message} (${hint})`,
-    );
-  const more = problems.length - lines.length;
-  if (more > 0) lines.push(`and ${more} more`);
-  const { hint } = first;
-  throw new MigrateError('PLAN_REFUSED', lines.join('\n'), {
+  if (problems.length === 0) return;
+  const { message, hint } = tellProblems(problems);
+  throw new MigrateError('PLAN_REFUSED', message, {
     side,
     location: 'source-running',
     ...(hint === undefined ? {} : { hint }),
@@ -84,9 +74,4 @@ export function treesToPrepare(trees: Survey['trees']): Pick<PrepareRequest, 'tr
   return {
     trees: trees.map(({ group, members }) => ({ group, pids: members.map(({ nsPid }) => nsPid) })),
   };
-}
-
-interface Problem {
-  readonly message: string;
-  readonly hint?: string | undefined;
 }

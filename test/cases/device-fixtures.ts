@@ -1,15 +1,52 @@
-import { generateKeyPairSync } from 'node:crypto';
-import {
-  type DeviceFixture,
-  macvlan,
-  outer,
-  subnet,
-  tunnel,
-  underlay,
-  vlan,
-} from './device-channels.ts';
+import { type DeviceFixture, subnet, underlay } from './device-fixture.ts';
+import { tunnelDevices } from './device-tunnels.ts';
 
 const { job, job6, peer, peer6 } = underlay;
+
+/** A veth pair by hand from the namespace to the host's bridge. */
+function outer(inside: string, more = ''): string[] {
+  const end = `fx${inside}`;
+  return [
+    `ip link add ${end} type veth peer name ${inside} netns $NS`,
+    `ip link set ${end} master br0 up ${more}`,
+    `nsenter --net=$NS ip link set ${inside} up`,
+  ];
+}
+
+/** A VLAN of the segment, its device made on both ends. */
+function vlan(number: number, more: readonly string[] = []) {
+  const net = subnet(number);
+  const name = `v${number}`;
+  const make = (parent: string) => [
+    `ip link add link ${parent} name ${name} type vlan id ${number}`,
+    `ip link set ${name} up`,
+  ];
+  return {
+    kinds: ['vlan'],
+    devices: [name],
+    inside: [...make('eth0'), net.inside(name), ...more],
+    peer: [...make('eth0'), net.peer(name)],
+    channels: [net.channel],
+  };
+}
+
+/** A macvlan inside, on the job's own device. */
+function macvlan(number: number, kind: 'macvlan' | 'macvtap', more: readonly string[] = []) {
+  const net = subnet(number);
+  const name = `m${number}`;
+  return {
+    kinds: [kind],
+    devices: [name],
+    inside: [
+      `ip link add link eth0 name ${name} type ${kind} mode bridge`,
+      `ip link set ${name} up`,
+      net.inside(name),
+      ...more,
+    ],
+    peer: [net.peer()],
+    channels: [net.channel],
+  };
+}
 
 /** Bytes a second, bytes: a line is longer than what may pass at once. */
 const shaped = { rate: 100_000, padding: 30_000, burst: 10_000 } as const;
@@ -92,11 +129,6 @@ const shapedOut: DeviceFixture = (() => {
     channels: made.channels.map((one) => ({ ...one, ...measured })),
   };
 })();
-
-const vxlan: DeviceFixture = {
-  ...tunnel(14, 'vxlan', (local, remote) => `id 14 dstport 4789 local ${local} remote ${remote}`),
-  what: 'vxlan to the peer',
-};
 
 /** On a device of the host itself. */
 function onHost(number: number, kind: string, parent: string, options: string): DeviceFixture {
@@ -210,61 +242,6 @@ const delayed: DeviceFixture = (() => {
   };
 })();
 
-const keys = { job: x25519Pair(), peer: x25519Pair() };
-
-/** As `wg genkey` and `wg pubkey` print them: the last 32 bytes of both encodings (RFC 8410). */
-function x25519Pair(): { own: string; public: string } {
-  const { privateKey, publicKey } = generateKeyPairSync('x25519');
-  const raw = (der: Buffer) => der.subarray(-32).toString('base64');
-  return {
-    own: raw(privateKey.export({ format: 'der', type: 'pkcs8' })),
-    public: raw(publicKey.export({ format: 'der', type: 'spki' })),
-  };
-}
-
-const wireguard: DeviceFixture = (() => {
-  const net = subnet(26);
-  const end = (own: string, other: string, address: string) => [
-    'ip link add wg26 type wireguard',
-    `wg setconf wg26 /dev/stdin <<'EOF'
-[Interface]
-PrivateKey = ${own}
-ListenPort = 51826
-[Peer]
-PublicKey = ${other}
-Endpoint = ${address}:51826
-AllowedIPs = 10.99.26.0/24
-EOF`,
-    'ip link set wg26 up',
-  ];
-  return {
-    what: 'wireguard to the peer',
-    kinds: ['wireguard'],
-    devices: ['wg26'],
-    inside: [...end(keys.job.own, keys.peer.public, peer), net.inside('wg26')],
-    peer: [...end(keys.peer.own, keys.job.public, job), net.peer('wg26')],
-    channels: [net.channel],
-  };
-})();
-
-/** IPv6 inside of IPv4. */
-const sit: DeviceFixture = {
-  what: 'sit to the peer',
-  kinds: ['sit'],
-  devices: ['t27'],
-  inside: [
-    `ip link add t27 type sit local ${job} remote ${peer}`,
-    'ip link set t27 up',
-    'ip addr add fd99:27::1/64 dev t27 nodad',
-  ],
-  peer: [
-    `ip link add t27 type sit local ${peer} remote ${job}`,
-    'ip link set t27 up',
-    'ip addr add fd99:27::2/64 dev t27 nodad',
-  ],
-  channels: [{ job: { address: 'fd99:27::1' }, peer: { address: 'fd99:27::2' } }],
-};
-
 /** A VLAN device of the host's card, given to the namespace. */
 const hostVlan: DeviceFixture = (() => {
   const net = subnet(28);
@@ -278,8 +255,6 @@ const hostVlan: DeviceFixture = (() => {
     channels: [net.channel],
   };
 })();
-
-const ends = (local: string, remote: string) => `local ${local} remote ${remote}`;
 
 export const deviceFixtures: readonly DeviceFixture[] = [
   {
@@ -297,7 +272,6 @@ export const deviceFixtures: readonly DeviceFixture[] = [
   { ...macvlan(16, 'macvtap'), what: 'macvtap on a veth end' },
   redirected,
   shapedOut,
-  vxlan,
   translated,
   tun(17, 'tun'),
   tun(18, 'tap'),
@@ -307,14 +281,8 @@ export const deviceFixtures: readonly DeviceFixture[] = [
   dummy,
   vrf,
   delayed,
-  wireguard,
-  sit,
   hostVlan,
   onHost(29, 'ipvlan', 'br0', 'mode l2'),
   { ...vlan(30), what: 'vlan on a veth end' },
-  tunnel(31, 'ipip', ends),
-  tunnel(32, 'gre', (local, remote) => `${ends(local, remote)} key 32`),
-  tunnel(33, 'gretap', (local, remote) => `${ends(local, remote)} key 33`),
-  tunnel(34, 'ip6tnl', (local, remote) => `${ends(local, remote)} mode any`, 6),
-  tunnel(35, 'geneve', (_, remote) => `id 35 remote ${remote}`),
+  ...tunnelDevices,
 ];

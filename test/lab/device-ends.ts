@@ -3,7 +3,8 @@ import type { World } from './world.ts';
 
 /** An l2 job whose devices hang on devices of its host in more ways than one. */
 export const ENDS = 'ends';
-const NETNS = `/run/netns/migrate-${ENDS}`;
+export const OWN = '10.77.0.141';
+export const NETNS = `/run/netns/migrate-${ENDS}`;
 export const INSIDE = `nsenter --net=${NETNS}`;
 
 /** On each host another card of another name, on the segment as the others are. */
@@ -15,6 +16,11 @@ export const OTHER_CARD = {
 /** Asks the job's device on the card, twice: the first packet may wait for an answer of ARP. */
 export const REACH = 'ping -c 2 -i 0.2 -W 5 10.99.90.1';
 
+/** Starts the job on host a, with nothing but its veth pair. */
+export async function startPlain(world: World): Promise<void> {
+  await world.ask('a', `migrate run ${ENDS} --l2 --bridge br0 --ip ${OWN}/24 -- sleep 1000`);
+}
+
 /** Starts the job on host a, with a macvlan on its other card. */
 export async function startOn(
   world: World,
@@ -23,13 +29,13 @@ export async function startOn(
   const up = (card: string) => `ip link set ${card} up`;
   await world.ask('b', ['set -e', ...cards.b, up('card1')].join('\n'));
   await world.ask('c', 'ip addr add 10.99.90.2/24 dev eth0');
+  await startPlain(world);
   await world.ask(
     'a',
     [
       'set -e',
       ...cards.a,
       up('card0'),
-      `migrate run ${ENDS} --l2 --bridge br0 --ip 10.77.0.141/24 -- sleep 1000`,
       `ip link add link card0 name mv0 netns ${NETNS} type macvlan mode bridge`,
       `${INSIDE} ip link set mv0 up`,
       `${INSIDE} ip addr add 10.99.90.1/24 dev mv0`,

@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { type Channel, type DeviceFixture, underlay } from '../cases/device-channels.ts';
+import { type Channel, type DeviceFixture, underlay } from '../cases/device-fixture.ts';
 import { tell, type World } from './world.ts';
 
 /** What runs through devices of an l2 job, between it on host a and its peer on host c. */

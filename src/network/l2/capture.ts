@@ -1,4 +1,5 @@
 import { asMigrateError, MigrateError } from '../../base/errors.ts';
+import { tellProblems } from '../../base/problems.ts';
 import { type ArmedTool, armTool } from '../../host/arm.ts';
 import { run } from '../../host/run.ts';
 import type { Reading } from '../netlink/codec.ts';
@@ -213,11 +214,9 @@ function isIdleFallback(link: FoundLink['link']): boolean {
 }
 
 function refuseProblems(problems: readonly NetworkProblem[]): void {
-  const [first] = problems;
-  if (first === undefined) return;
-  throw new MigrateError('PLAN_REFUSED', problems.map(({ message }) => message).join('; '), {
-    hint: first.hint,
-  });
+  if (problems.length === 0) return;
+  const { message, hint } = tellProblems(problems);
+  throw new MigrateError('PLAN_REFUSED', message, hint === undefined ? {} : { hint });
 }
 
 function unreadable(error: unknown): never {

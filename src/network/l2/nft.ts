@@ -80,9 +80,33 @@ function checkTable(table: NftTable): void {
   const lines = table.text.split('\n');
   const head = lines[0] === `table ${table.family} ${table.name} {`;
   const inner = lines.slice(1, -1);
-  const escapes = inner.some((line) => /^\S/.test(line) || /^\s*include\b/.test(line));
-  if (head && lines.length > 1 && lines.at(-1) === '}' && !escapes) return;
+  if (head && lines.length > 1 && lines.at(-1) === '}' && staysInside(inner)) return;
   throw new MigrateError('BUNDLE_UNSAFE', `nft table ${table.name}: holds more than a table`);
+}
+
+/**
+ * Whether lines neither end the table that they stand in nor take in a file. nft ends a statement
+ * at a semicolon too, so where on a line a word stands says nothing; in quotes all is text, up to
+ * the next quote (nftables src/scanner.l), and an odd quote would make the rest of it some.
+ */
+function staysInside(lines: readonly string[]): boolean {
+  let depth = 1;
+  for (const line of lines) {
+    if (/^\S/.test(line)) return false;
+    const bare = line.replace(/"[^"]*"/g, '""').replace(/#.*$/, '');
+    if (
+      /(?:^|[^\w"./-])include(?![\w./-])/.test(bare) ||
+      (bare.match(/"/g) ?? []).length % 2 === 1
+    ) {
+      return false;
+    }
+    for (const sign of bare) {
+      if (sign === '{') depth += 1;
+      else if (sign === '}') depth -= 1;
+      if (depth < 1) return false;
+    }
+  }
+  return depth === 1;
 }
 
 function refuseForeign(table: NftTable): void {

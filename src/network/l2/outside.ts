@@ -86,6 +86,13 @@ function endOf(
       hint: 'move that device to the host, or move both namespaces as one',
     };
   }
+  if (link.data?.mode === pastNetfilter) {
+    return {
+      link: link.name,
+      message: `${link.name}: an ipvlan in mode l3s gets packets that nothing in its namespace can stop`,
+      hint: 'make it in mode l2 or l3',
+    };
+  }
   if (!isPair) {
     return { link: link.name, on: 'parent', device: other.link.name, mtu: other.link.mtu };
   }
@@ -125,6 +132,9 @@ export function inheritingLinks(
   for (const found of links) if (isInheriting(found)) inheriting.add(found.link.name);
   return inheriting;
 }
+
+/** Its packets come from a hook of the host's namespace (drivers/net/ipvlan/ipvlan_l3s.c). */
+const pastNetfilter = 'l3s';
 
 /** Whether a bridge keeps the VLANs of its ports apart. */
 export function filtersVlans({ data }: Pick<FoundLink['link'], 'data'>): boolean {

@@ -29,6 +29,8 @@ export interface HoldSpec {
 const heldBytesMax = 32 * 1024 * 1024;
 /** So slow a refill lets nothing through for some seconds, not even a small packet. */
 const leakBytesPerSecond = 8;
+/** What a packet socket sends at most: a device of the largest MTU has longer frames. */
+const frameBytesMax = 65_535;
 /** Ethernet header, a VLAN tag and some air. */
 const frameOverheadBytes = 22;
 const ethernetMtu = 1_500;
@@ -38,7 +40,7 @@ const ownFrames = 2;
 /** Everything that takes time: the ifb and its empty bucket. */
 export async function prepareHold(hold: HoldSpec): Promise<void> {
   if (hold.devices.length === 0) return;
-  const frameBytes = (await mtuOf(hold)) + frameOverheadBytes;
+  const frameBytes = Math.min((await mtuOf(hold)) + frameOverheadBytes, frameBytesMax);
   const ifb = ifbNameOf(hold);
   await tool(hold, 'ip', [`link add ${ifb} mtu ${frameBytes} type ifb`, `link set ${ifb} up`]);
   await tool(hold, 'tc', [

@@ -1,0 +1,32 @@
+import { describe, expect, test } from 'vitest';
+import { nftLines } from '../../../src/network/l2/nft.ts';
+
+const table = (...lines: string[]) => ({
+  family: 'inet' as const,
+  name: 'x',
+  text: ['table inet x {', ...lines.map((line) => `\t${line}`), '}'].join('\n'),
+});
+
+describe('a table of a document from outside', () => {
+  test.each([
+    ['takes in a file', 'include "/etc/shadow"'],
+    ['takes in a file behind a semicolon', 'chain c { }; include "/etc/shadow"'],
+    ['takes in a file without a space', 'chain c { };include"/etc/shadow"'],
+    ['ends and begins another', 'chain c { }; }; table inet other { chain k { };'],
+    ['ends early, in a comment only as it seems', 'comment "# {"; }; flush ruleset'],
+    ['has a quote that goes on', 'comment "one'],
+    ['is not closed', 'chain c {'],
+  ])('that %s is refused before nft sees it', (_, line) => {
+    expect(() => nftLines([table(line)])).toThrow(/holds more than a table/);
+  });
+
+  test('may say such words in quotes, comments and names', () => {
+    const lines = [
+      'comment "} include \\"',
+      'chain include-x {',
+      '\ttcp dport { 80, 81 } accept comment "{ include }" # handle } 4',
+      '}',
+    ];
+    expect(nftLines([table(...lines)])).toHaveLength(8);
+  });
+});
