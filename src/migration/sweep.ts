@@ -1,14 +1,19 @@
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { removeImagesDirectory } from '../criu/images.ts';
 import { criuIsGone } from '../criu/process.ts';
 import { restoreNeverRan } from '../criu/restore.ts';
-import { cgroupPids, findCgroupRoot, killCgroup } from '../host/cgroup.ts';
+import {
+  cgroupPids,
+  findCgroupRoot,
+  killCgroup,
+  removeCgroup,
+  removeEmptyCgroup,
+} from '../host/cgroup.ts';
 import { removeTree } from '../host/files.ts';
 import { readProcess } from '../host/proc.ts';
 import { tryLockJob } from '../job/lock.ts';
 import { cgroupParentName, logPathOf, paths } from '../job/paths.ts';
-import { isNetnsJob } from '../job/record.ts';
 import { readJob, saveJob } from '../job/registry.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
 import { attachEnds } from '../network/l2/host-ends.ts';
@@ -16,7 +21,7 @@ import { presentAddresses } from '../network/l3/identity.ts';
 import { removeLock } from '../network/switchover/lock.ts';
 import { removeMute } from '../network/switchover/mute.ts';
 import { dismantlePlace } from '../restore/establish.ts';
-import { hasOurEnd } from '../restore/establish-l2.ts';
+import { madePathOf, takeMadeAway } from '../restore/made.ts';
 import {
   type JournalEntry,
   openJournal,
@@ -98,13 +103,18 @@ async function noteRunning({ id, job, host }: JournalEntry): Promise<void> {
   await journal.close();
 }
 
-async function discard({ job: name, identity }: JournalEntry): Promise<void> {
+async function discard({ id, job: name, identity }: JournalEntry): Promise<void> {
   if (identity === undefined) return;
   const cgroup = join(await findCgroupRoot(), cgroupParentName, name);
   await killCgroup(cgroup);
-  if (isNetnsJob(name) && !(await hasOurEnd(name))) return;
-  const [present] = await presentAddresses(identity.ip.map(parseInterfaceAddress));
-  await dismantlePlace({ ...identity, cgroup, device: present?.device ?? 'lo' });
+  if (identity.kind === 'l2') {
+    await takeMadeAway(name, madePathOf(workOf(id)));
+    await removeCgroup(cgroup);
+    await removeEmptyCgroup(dirname(cgroup));
+  } else {
+    const [present] = await presentAddresses(identity.ip.map(parseInterfaceAddress));
+    await dismantlePlace({ ...identity, cgroup, device: present?.device ?? 'lo' });
+  }
   // Its lines are the source's, which still has them all.
   await rm(logPathOf(name, identity.rootfs), { force: true });
 }

@@ -13,6 +13,7 @@ import { establish } from '../restore/establish.ts';
 import type { Established } from '../restore/established.ts';
 import { ensureLog, placeFiles } from '../restore/files.ts';
 import { type ArmedRestore, armHeldRestore, type HeldJob } from '../restore/held-job.ts';
+import { madePathOf } from '../restore/made.ts';
 import { receiveBundle } from '../restore/receive.ts';
 import { setSockets } from '../restore/sockets.ts';
 import { announceJob } from './announce-job.ts';
@@ -37,7 +38,10 @@ export async function prepareHost(
   await makeImagesDirectory(join(work, 'images'), undo);
   await installJobInit(job.rootfs ?? '');
   const network = request.network === undefined ? undefined : parseNetworkState(request.network);
-  const established = await establish({ ...job, network, mutedBy: id }, undo);
+  const established = await establish(
+    { ...job, network, mutedBy: id, made: madePathOf(work) },
+    undo,
+  );
   addNeighbours(request.neighbours, established.device, established.netns);
   return { established, restoring: await armRestore(request, work, established, undo) };
 }

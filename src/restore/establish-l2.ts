@@ -10,19 +10,26 @@ import { captureNetwork } from '../network/l2/capture.ts';
 import { chooseEnds } from '../network/l2/choose-ends.ts';
 import { diffNetwork } from '../network/l2/diff.ts';
 import { fitMtu } from '../network/l2/fit-mtu.ts';
-import { attachEnds, type HostEnd, hasHostEnd, placesOf } from '../network/l2/host-ends.ts';
+import { attachEnds, type HostEnd, placesOf } from '../network/l2/host-ends.ts';
 import { createNetns, removeNetns } from '../network/l2/namespace.ts';
-import { removeNetnsFiles, writeNetnsFiles } from '../network/l2/netfilter/netns-files.ts';
+import {
+  missingNetnsFiles,
+  removeNetnsFiles,
+  writeNetnsFiles,
+} from '../network/l2/netfilter/netns-files.ts';
 import type { NetworkState } from '../network/l2/state.ts';
 import { readSpeakers } from '../network/l2/wire.ts';
 import { armUnmute, removeMute, unmuteDevices } from '../network/switchover/mute.ts';
 import type { Established } from './established.ts';
+import { markOfNetns, writeMade } from './made.ts';
 
 export interface L2Wish {
   readonly name: string;
   readonly state: NetworkState;
   /** A new job's document leaves out what the kernel makes by itself. */
   readonly isNew: boolean;
+  /** Where to write down what is made, for `takeMadeAway` should this agent die. */
+  readonly made?: string | undefined;
 }
 
 /**
@@ -39,8 +46,13 @@ export async function establishL2(wish: L2Wish, undo: UndoStack): Promise<Establ
   const state = fitMtu(wish.state, ends);
   const muted = ends.filter(({ on }) => on === 'parent').map(({ link }) => link);
   const name = netnsNameOf(wish.name);
+  const files = await missingNetnsFiles(name, state.files);
+  if (wish.made !== undefined) await writeMade(wish.made, { files });
   await writeNetnsFiles(name, state.files, undo);
   const { path } = await createNetns(name);
+  if (wish.made !== undefined) {
+    await writeMade(wish.made, { files, namespace: await markOfNetns(path) });
+  }
   // After its effect: what failed may have met a namespace that is another's.
   undo.push('namespace', () => removeNetns(name));
   await withOpenFile(path, (fd) =>
@@ -98,21 +110,9 @@ async function hostEndsOf({ name, state }: L2Wish): Promise<HostEnd[]> {
   return ends.map((end) => ({ ...end, hostEnd: hostEndOf(name, end.link) }));
 }
 
-/**
- * Whether a device of this host was made here for that job: what a dead agent has left, and not a
- * namespace that somebody has made since under the same name.
- */
-export async function hasOurEnd(name: string): Promise<boolean> {
-  return hasHostEnd(hostEndPrefix(name));
-}
-
 /** Device names have 15 characters at most, job names more: digests stand for both names. */
 function hostEndOf(job: string, link: string): string {
-  return `${hostEndPrefix(job)}${digestOf(link).slice(0, 4)}`;
-}
-
-function hostEndPrefix(job: string): string {
-  return `mgv${digestOf(job).slice(0, 7)}`;
+  return `mgv${digestOf(job).slice(0, 7)}${digestOf(link).slice(0, 4)}`;
 }
 
 function digestOf(name: string): string {

@@ -25,6 +25,8 @@ export interface EstablishWish {
   readonly isNew?: boolean;
   /** A move's id: the job stays mute until it goes live. */
   readonly mutedBy?: string | undefined;
+  /** l2: a file to write down what is made. */
+  readonly made?: string | undefined;
 }
 
 /** Makes this host ready for a job of either kind. */
@@ -46,7 +48,10 @@ export async function establish(wish: EstablishWish, undo: UndoStack): Promise<E
   if (wish.network === undefined) {
     throw new MigrateError('PROTOCOL', 'an l2 job came without its network state');
   }
-  return establishL2({ name, state: wish.network, isNew: wish.isNew === true }, undo);
+  return establishL2(
+    { name, state: wish.network, isNew: wish.isNew === true, made: wish.made },
+    undo,
+  );
 }
 
 /** What names a job's place on a host. */

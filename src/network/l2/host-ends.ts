@@ -33,17 +33,6 @@ export function attachEnds(ends: readonly HostEnd[]): void {
   setMasters(ends.filter(({ on }) => on === 'bridge'));
 }
 
-/** Whether this host has a device whose name begins so. */
-export function hasHostEnd(prefix: string): boolean {
-  const host = openSpace('/proc/self/ns/net');
-  try {
-    const reading = { names: host.names, unknown: new Set<string>() };
-    return readLinks(host, reading).some(({ link }) => link.name.startsWith(prefix));
-  } finally {
-    host.close();
-  }
-}
-
 function setMasters(ends: readonly HostEnd[]): void {
   if (ends.length === 0) return;
   const host = openSpace('/proc/self/ns/net');

@@ -2,6 +2,7 @@ import { asMigrateError, MigrateError } from '../../base/errors.ts';
 import { run } from '../../host/run.ts';
 import { linkNamePattern } from '../netlink/codec.ts';
 import { type NetlinkSpace, openSpace } from '../netlink/space.ts';
+import { isFallbackDevice } from './kinds/fallback.ts';
 import { readLinks } from './objects/link-read.ts';
 import { removeLink } from './objects/link-requests.ts';
 import { neighbours } from './objects/neighbours.ts';
@@ -47,6 +48,23 @@ export async function removeNetns(name: string): Promise<void> {
   const { exitCode, stderr } = await run('ip', ['netns', 'del', name], { okCodes: [0, 1, 2] });
   if (exitCode === 0 || /No such file or directory/.test(stderr)) return;
   throw new MigrateError('NETWORK_FAILED', `ip netns del ${name}: ${stderr.trim()}`);
+}
+
+/** Whether a named namespace has neither a process nor a device of somebody's. */
+export async function isUnusedNetns(name: string): Promise<boolean> {
+  checkName(name);
+  const pids = await run('ip', ['netns', 'pids', name], { okCodes: [0, 1, 255] });
+  if (pids.exitCode !== 0 || pids.stdout.trim() !== '') return false;
+  const inside = openSpace(netnsPathOf(name));
+  try {
+    const reading = { names: inside.names, unknown: new Set<string>() };
+    return readLinks(inside, reading).every(
+      ({ link: { name: device, kind, up } }) =>
+        !up && (kind === 'lo' || isFallbackDevice(device, kind)),
+    );
+  } finally {
+    inside.close();
+  }
 }
 
 /** A veth end that goes takes the other with it, wherever that is; so do devices on a parent. */

@@ -71,8 +71,7 @@ export async function writeNetnsFiles(
   const [problem] = await netnsFileProblems(name, files);
   if (problem !== undefined) throw refused(problem);
   const directory = directoryOf(name);
-  const here = await readPlainDirectory(directory, { filesMax, fileBytesMax });
-  const missing = files.filter((file) => !here.some((one) => one.name === file.name));
+  const missing = await missingNetnsFiles(name, files);
   for (const path of missing.length === 0 ? [] : await missingDirectories(directory)) {
     undo.push(path, () => removeEmptyDirectory(path));
   }
@@ -82,6 +81,23 @@ export async function writeNetnsFiles(
     undo.push(path, () => removePlainFile(path, content));
     await makePlainFile(path, content);
   }
+}
+
+/** Those that are not there, whatever their content would be. */
+export async function missingNetnsFiles(
+  name: string,
+  files: readonly NetnsFile[],
+): Promise<NetnsFile[]> {
+  const here = await readPlainDirectory(directoryOf(name), { filesMax, fileBytesMax });
+  return files.filter((file) => !here.some((one) => one.name === file.name));
+}
+
+/** Takes away those that still hold what was written into them, or a part of it. */
+export async function takeNetnsFilesAway(name: string, files: readonly NetnsFile[]): Promise<void> {
+  for (const file of files) {
+    await removePlainFile(netnsFilePath(name, file.name), Buffer.from(file.content, 'base64'));
+  }
+  if (files.length > 0) await removeEmptyDirectory(directoryOf(name));
 }
 
 /** Takes away what moved on with a namespace; what is no regular file stays. */
