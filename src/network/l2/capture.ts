@@ -40,7 +40,7 @@ export interface NetworkProblem {
 
 /**
  * Reads the network identity of a namespace. Nothing is changed. Our own devices (mgh*) and nft
- * tables (migrate-*) are left out.
+ * tables (migrate-ID, migrate-mute) are left out.
  * Throws PLAN_REFUSED for what cannot be carried, by name, and NETWORK_FAILED when reading fails.
  */
 export async function captureNetwork(

@@ -1,11 +1,11 @@
 import { MigrateError } from '../../base/errors.ts';
 import { type NftTable, nftTableSchema } from './state.ts';
 
-/** Tables of ours (locks, holds) begin with this and are no part of a job. */
-const ownPrefix = 'migrate-';
+/** Tables of ours: locks and holds, named after a move, and the mute. No part of a job. */
+const ownName = /^migrate-(?:[0-9a-f]{32}|mute)$/;
 
 export function isOwnTable(name: string): boolean {
-  return name.startsWith(ownPrefix);
+  return ownName.test(name);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { nftLines } from '../../../src/network/l2/nft.ts';
+import { isOwnTable, nftLines, readNftTables } from '../../../src/network/l2/nft.ts';
 
 const table = (...lines: string[]) => ({
   family: 'inet' as const,
@@ -29,4 +29,11 @@ describe('a table of a document from outside', () => {
     ];
     expect(nftLines([table(...lines)])).toHaveLength(8);
   });
+});
+
+test("only tables with a name that we give are ours: a firewall that begins alike is the job's", () => {
+  expect(isOwnTable(`migrate-${'0f'.repeat(16)}`)).toBe(true);
+  expect(isOwnTable('migrate-mute')).toBe(true);
+  const text = 'table inet migrate-fw {\n\tchain in {\n\t}\n}\n';
+  expect(readNftTables(text, []).map(({ name }) => name)).toEqual(['migrate-fw']);
 });
