@@ -7,6 +7,7 @@ import { diffNetwork } from '../../src/network/l2/diff.ts';
 import { attachEnds, placesOf } from '../../src/network/l2/host-ends.ts';
 import { settleLinks } from '../../src/network/l2/make-links.ts';
 import { createNetns, netnsPathOf, removeNetns } from '../../src/network/l2/namespace.ts';
+import { readLinks } from '../../src/network/l2/objects/link-read.ts';
 import { settleSections } from '../../src/network/l2/settle.ts';
 import { type NetworkState, parseNetworkState } from '../../src/network/l2/state.ts';
 import { openSpace } from '../../src/network/netlink/space.ts';
@@ -74,7 +75,8 @@ async function buildFrom(name: string, document: unknown): Promise<void> {
 export function askedAgain(name: string, state: NetworkState): string[] {
   const space = openSpace(netnsPathOf(name));
   try {
-    const { settled, failure } = settleLinks(state.links, space, 'done');
+    const present = readLinks(space, { names: space.names, unknown: new Set() });
+    const { settled, failure } = settleLinks(state.links, space, 'done', present);
     const refusals = settleSections(state, space);
     const lines = refusals.map(({ what, why }) => `${what}: ${why}`);
     return settled ? lines : [`devices are asked for again (${failure ?? 'done'})`, ...lines];

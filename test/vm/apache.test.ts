@@ -33,8 +33,10 @@ const loadAt = (pace: keyof typeof PACES) => ({
  * counts from before the freeze, and until what was held has come.
  */
 const FROZEN_MAX_MS = 4_000;
+/** One server's two connections, each closed at most once a move; nothing refused, nothing late. */
+const CLOSED_AS_IDLE = /^ *Socket errors: connect 0, read [1-4], write 0, timeout 0$/;
 /** Emulated guests on a machine with other work stand still for longer; it is tried again. */
-const ROUNDS_MAX = 4;
+const ROUNDS_MAX = 2;
 
 /**
  * As most distributions have it. With `always`, CRIU's restore makes 2 MiB of the first page of a
@@ -99,7 +101,10 @@ describe('Apache as Debian delivers it', () => {
     for (const job of JOBS) await untilUntroubled(job);
   });
 
-  /** A round that lasted longer than the server's own deadline says nothing of the move. */
+  /**
+   * A server that stood still beyond its own deadline closes what was idle by its clock: that is
+   * all that may be seen then, and only then. It is said, and tried again.
+   */
   async function untilUntroubled(job: Job): Promise<void> {
     for (let left = ROUNDS_MAX; left > 0; left -= 1) {
       const { moves, failures } = await round(job);
@@ -107,9 +112,10 @@ describe('Apache as Debian delivers it', () => {
       if (failures.length === 0) return;
       const reason = `${job.name}: frozen for ${frozenMs} ms: ${failures.join('; ')}`;
       expect(frozenMs, reason).toBeGreaterThan(FROZEN_MAX_MS);
-      process.stdout.write(`  again, Apache's KeepAliveTimeout has passed: ${reason}\n`);
+      expect(failures.length, reason).toBe(1);
+      expect(failures[0], reason).toMatch(CLOSED_AS_IDLE);
+      process.stdout.write(`  Apache's KeepAliveTimeout has passed: ${reason}\n`);
     }
-    expect.unreachable(`${job.name}: this machine is too busy for Apache's KeepAliveTimeout`);
   }
 
   /** There and back, while all four are loaded. */

@@ -4,11 +4,17 @@ import { type NetlinkSpace, openSpace } from '../netlink/space.ts';
 import { muteDevices } from '../switchover/mute.ts';
 import { isSame } from './compact.ts';
 import { freshSysctls } from './fresh-sysctls.ts';
-import { createLinks, type LinkStage, type OutsidePlaces, settleLinks } from './make-links.ts';
+import {
+  createLinks,
+  type LinkStage,
+  type OutsidePlaces,
+  settleLinks,
+  silent,
+} from './make-links.ts';
 import { loadIptables } from './netfilter/iptables.ts';
 import { changedNft } from './netfilter/nft-tables.ts';
 import { nftLines } from './nft.ts';
-import { readLinks } from './objects/link-read.ts';
+import { type FoundLink, readLinks } from './objects/link-read.ts';
 import { earlySections, volatileSections } from './sections.ts';
 import { readSettings, writeSettings } from './settings.ts';
 import { type SettleOptions, settleSections } from './settle.ts';
@@ -40,13 +46,13 @@ export async function buildNetwork(
     // First, because the first device that hangs on the host gives the host's namespace a number.
     refuse(settleSections(state, inside, { only: earlySections }));
     createLinks(state.links, { inside, host }, options.places);
-    untilSettled(state, inside, 'down');
+    const down = untilSettled(state, inside, 'down');
     const { muted = [] } = options;
     if (muted.length > 0) await muteDevices(netns.path, muted);
     await loadNft(state.nft, netns);
     await loadIptables(netns, state.iptables);
-    await settleSettings(state, inside);
-    untilSettled(state, inside, 'up');
+    const hasChanged = await settleSettings(state, inside, down);
+    untilSettled(state, inside, 'up', hasChanged ? undefined : down);
     refuse(settleSections(state, inside, options));
     untilSettled(state, inside, 'done');
   } finally {
@@ -86,21 +92,43 @@ const ownNamespace = '/proc/self/ns/net';
 /** Devices need each other at most as deep as they are nested. */
 const linkRoundsMax = 8;
 
-/** What one stage leaves undone, the next may do, and the comparison at the end names it. */
-function untilSettled(state: NetworkState, space: NetlinkSpace, stage: LinkStage): void {
+/**
+ * What one stage leaves undone, the next may do, and the comparison at the end names it. The first
+ * round may be told the devices, where nothing has changed since; answers them as last read.
+ */
+function untilSettled(
+  state: NetworkState,
+  space: NetlinkSpace,
+  stage: LinkStage,
+  known?: readonly FoundLink[],
+): readonly FoundLink[] {
   let before = '';
+  let links = known ?? readLinks(space, silent(space));
   for (let round = 0; round < linkRoundsMax; round += 1) {
-    const { settled, failure } = settleLinks(state.links, space, stage);
-    if (settled || (failure !== undefined && failure === before)) return;
+    const { settled, failure } = settleLinks(state.links, space, stage, links);
+    if (settled) break;
+    links = readLinks(space, silent(space));
+    if (failure !== undefined && failure === before) break;
     before = failure ?? '';
   }
+  return links;
 }
 
-async function settleSettings(state: NetworkState, space: NetlinkSpace): Promise<void> {
+/** True when a sysctl was written, which may change devices; `links` are those before. */
+async function settleSettings(
+  state: NetworkState,
+  space: NetlinkSpace,
+  links?: readonly FoundLink[],
+): Promise<boolean> {
   const fresh = await freshSysctls();
-  const reading = { names: space.names, unknown: new Set<string>() };
-  const read = () => readSettings(space, readLinks(space, reading), fresh);
+  let reads = 0;
+  const read = () => {
+    const known = reads === 0 ? links : undefined;
+    reads += 1;
+    return readSettings(space, known ?? readLinks(space, silent(space)), fresh);
+  };
   writeSettings(space, state.sysctls, read, fresh);
+  return reads > 1;
 }
 
 /** nft reads `meta hour` in the time zone of its caller; capture.ts prints it in this one. */

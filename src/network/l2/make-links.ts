@@ -72,15 +72,23 @@ export function createLinks(
     'a device',
   );
   const there = new Set(present.map(({ link }) => link.name));
+  const byName = new Map(wanted.map((link) => [link.name, link]));
+  let isNumbered = true;
   for (const link of birthOrder(wanted)) {
     if (there.has(link.name) || link.kind === 'lo') continue;
-    const peer = wanted.find(({ name }) => name === link.peer);
+    const peer = byName.get(link.peer ?? '');
     if (peer !== undefined && there.has(peer.name)) continue;
+    // The numbers of all devices are a dump of all devices: asked for only where one is needed.
+    if (!isNumbered && needsOf(link).length > 0) {
+      inside.refreshNames();
+      isNumbered = true;
+    }
     make(link, peer, { inside, host }, places.get(link.name));
     there.add(link.name);
     if (peer !== undefined) there.add(peer.name);
-    inside.refreshNames();
+    isNumbered = false;
   }
+  inside.refreshNames();
 }
 
 function make(
@@ -137,15 +145,17 @@ const ownKeys: readonly (keyof Link)[] = ['name', 'kind', 'index', 'peer', 'pare
 const lateKeys: readonly (keyof Link)[] = ['addrGenMode', 'token'];
 
 /**
- * One round of making devices what they should be; true when nothing was to be done. Its requests
- * may fail while another device is not what it should be: the next round tries again.
+ * One round of making devices, as they were read, what they should be; settled when nothing was to
+ * be done. Its requests may fail while another device is not what it should be: the next round
+ * tries again.
  */
 export function settleLinks(
   wanted: readonly Link[],
   space: NetlinkSpace,
   stage: LinkStage,
+  present: readonly FoundLink[],
 ): { readonly settled: boolean; readonly failure?: string } {
-  const found = new Map(readLinks(space, silent(space)).map((one) => [one.link.name, one]));
+  const found = new Map(present.map((one) => [one.link.name, one]));
   const requests = birthOrder(wanted).flatMap((link) => {
     const have = found.get(link.name);
     return have === undefined ? [] : requestsFor(link, have, found, space, stage);
@@ -239,6 +249,7 @@ function refused(what: string, { error, reason }: NetlinkAnswer): MigrateError {
   return new MigrateError('NETWORK_FAILED', `${what}: ${reason ?? error ?? 'refused'}`);
 }
 
-function silent(space: NetlinkSpace): Reading {
+/** For what was read once already, and said then what is not known. */
+export function silent(space: NetlinkSpace): Reading {
   return { names: space.names, unknown: new Set() };
 }
