@@ -40,6 +40,7 @@ export function settleSections(
     if (asked === before) return refusals;
     before = asked;
   }
+  // What still changes is no refusal: the comparison with the document that follows names it.
   return [];
 }
 

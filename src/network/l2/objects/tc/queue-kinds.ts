@@ -120,7 +120,7 @@ function netemCompared(options: Buffer): string {
 
 /**
  * Kinds whose setup comes back the same, each tried by a round trip (test/system/tc.test.ts and
- * test/vm/tc.test.ts). A kind that is not here is refused by its name.
+ * test/long/vm-tc.test.ts). A kind that is not here is refused by its name.
  */
 export const queueKinds: Readonly<Record<string, QueueKind>> = {
   ingress: {},
