@@ -127,7 +127,7 @@ table ip nat {
     iif "lo" counter packets 1 bytes 2
   }
 }
-table ip migrate-lock {
+table ip migrate-mute {
   chain x {
   }
 }
