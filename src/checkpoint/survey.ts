@@ -80,7 +80,7 @@ async function refuseStrangers(job: StoredJob, pids: readonly number[]): Promise
 async function refuseOutsiders(job: StoredJob, pids: readonly number[]): Promise<void> {
   if (job.netns === undefined) return;
   const members = new Set(pids);
-  const beside = await findBeside(job.netns, members);
+  const beside = await findBeside(job.netns, members, job.initPid);
   const [first] = beside === undefined ? await findOutsiders(job.netns, members) : [beside];
   if (first === undefined) return;
   throw new MigrateError('PLAN_REFUSED', first.message, {

@@ -23,18 +23,31 @@ export async function findOutsiders(
   return [...threads, ...findTaken(holders.filter(isHolder), readSockDiag(netns))];
 }
 
-/** A process that is in the namespace of a job that has a cgroup, and not in that. */
+/**
+ * A process that is in the namespace of a job that has a cgroup, and not in that. `first` is the
+ * job's first process: what started it waits for its end outside of the cgroup, and is ours.
+ */
 export async function findBeside(
   netns: string,
   members: ReadonlySet<number>,
+  first: number,
 ): Promise<Obstacle | undefined> {
-  const stranger = await findStranger(netns, members);
+  const known = new Set(members);
+  let at = first;
+  for (let depth = 0; depth < launcherDepthMax && at > 1; depth += 1) {
+    at = (await readProcess(at))?.ppid ?? 0;
+    known.add(at);
+  }
+  const stranger = await findStranger(netns, known);
   if (stranger === undefined) return undefined;
   return {
     message: `${called(stranger)} is in the job's network namespace and not in the job`,
     hint: 'end it: it would stay behind, in a namespace without a way out',
   };
 }
+
+/** `nsenter`, `unshare` and what sets limits become one another: one process or two. */
+const launcherDepthMax = 4;
 
 /** Sockets of the namespace that none of those who move has, one line a process. Pure. */
 export function findTaken(
