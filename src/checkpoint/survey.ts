@@ -5,6 +5,7 @@ import { run } from '../host/run.ts';
 import type { StoredJob } from '../job/record.ts';
 import { isNetnsJob } from '../job/record.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
+import { findBeside, findOutsiders } from './netns/outsiders.ts';
 import { surveyTrees } from './netns/survey.ts';
 import type { JobTree } from './netns/trees.ts';
 import { reportSockets, type SocketReport } from './sockets/report.ts';
@@ -41,6 +42,7 @@ export async function surveyJob(job: StoredJob): Promise<Survey> {
   }
   const [pids, sockets] = await Promise.all([cgroupPids(job.cgroup), countSockets(job)]);
   await refuseStrangers(job, pids);
+  await refuseOutsiders(job, pids);
   return describe(job, pids, sockets);
 }
 
@@ -72,6 +74,20 @@ async function refuseStrangers(job: StoredJob, pids: readonly number[]): Promise
       },
     );
   }
+}
+
+/** Of a job with a network namespace of its own: nothing in that may be somebody else's. */
+async function refuseOutsiders(job: StoredJob, pids: readonly number[]): Promise<void> {
+  if (job.netns === undefined) return;
+  const members = new Set(pids);
+  const beside = await findBeside(job.netns, members, job.initPid);
+  const [first] = beside === undefined ? await findOutsiders(job.netns, members) : [beside];
+  if (first === undefined) return;
+  throw new MigrateError('PLAN_REFUSED', first.message, {
+    side: 'source',
+    location: 'source-running',
+    hint: first.hint,
+  });
 }
 
 async function countSockets(job: StoredJob): Promise<SocketCounts> {

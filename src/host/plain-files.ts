@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, readdir, rmdir, unlink } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isErrno } from './files.ts';
 
@@ -7,6 +7,8 @@ import { isErrno } from './files.ts';
 export interface PlainFile {
   readonly name: string;
   readonly content: Buffer;
+  /** Who may read and write it, as open(2) has it, less what its directory keeps people from. */
+  readonly mode: number;
   /** Why its content was not read: it is no regular file, or too large. */
   readonly problem?: string;
 }
@@ -27,22 +29,27 @@ export async function readPlainDirectory(
   { filesMax, fileBytesMax }: PlainLimits,
 ): Promise<PlainFile[]> {
   const found: PlainFile[] = [];
+  const allowed = openTo(await modeOf(directory));
   for (const name of (await namesIn(directory)).sort()) {
     if (found.length >= filesMax) {
-      return [...found, { name, content: empty, problem: `more than ${filesMax} files` }];
+      return [...found, { name, ...nothing, problem: `more than ${filesMax} files` }];
     }
-    found.push({ name, ...(await readPlain(`${directory}/${name}`, fileBytesMax)) });
+    const file = await readPlain(`${directory}/${name}`, fileBytesMax);
+    found.push({ name, ...file, mode: file.mode & allowed });
   }
   return found;
 }
 
-/** A new file of mode 0644 and its directory of mode 0755; throws EEXIST when there is one. */
-export async function makePlainFile(path: string, content: Buffer): Promise<void> {
+/**
+ * A new file with these permissions (9 bits) and its directory of mode 0755; throws EEXIST when
+ * there is one.
+ */
+export async function makePlainFile(path: string, content: Buffer, mode: number): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o755 });
-  const file = await open(path, createFlags, 0o644);
+  const file = await open(path, createFlags, mode & 0o600);
   try {
     // The umask of whoever started us is not the file's.
-    await file.chmod(0o644);
+    await file.chmod(mode);
     await file.writeFile(content);
     await file.sync();
   } finally {
@@ -82,7 +89,23 @@ export async function removePlainFile(path: string, content: Buffer): Promise<vo
   await unlink(path).catch(unlessErrno('ENOENT'));
 }
 
-const empty = Buffer.alloc(0);
+const nothing = { content: Buffer.alloc(0), mode: 0 };
+
+async function modeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).mode;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return 0;
+    throw error;
+  }
+}
+
+/** The permissions that a directory of this mode leaves to what is in it: who may enter it. */
+function openTo(directory: number): number {
+  const toGroup = directory & 0o010 ? 0o070 : 0;
+  const toOthers = directory & 0o001 ? 0o007 : 0;
+  return 0o700 | toGroup | toOthers;
+}
 
 async function namesIn(directory: string): Promise<string[]> {
   try {
@@ -98,17 +121,18 @@ async function readPlain(path: string, bytesMax: number): Promise<Omit<PlainFile
   try {
     file = await open(path, readFlags);
   } catch (error) {
-    if (isErrno(error, 'ELOOP')) return { content: empty, problem: 'is a symbolic link' };
-    if (isErrno(error, 'ENOENT')) return { content: empty, problem: 'is gone' };
-    if (isErrno(error, 'ENXIO')) return { content: empty, problem: 'is no regular file' };
+    if (isErrno(error, 'ELOOP')) return { ...nothing, problem: 'is a symbolic link' };
+    if (isErrno(error, 'ENOENT')) return { ...nothing, problem: 'is gone' };
+    if (isErrno(error, 'ENXIO')) return { ...nothing, problem: 'is no regular file' };
     throw error;
   }
   try {
-    if (!(await file.stat()).isFile()) return { content: empty, problem: 'is no regular file' };
+    const found = await file.stat();
+    if (!found.isFile()) return { ...nothing, problem: 'is no regular file' };
     const buffer = Buffer.alloc(bytesMax + 1);
     const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
-    if (bytesRead > bytesMax) return { content: empty, problem: `larger than ${bytesMax} bytes` };
-    return { content: buffer.subarray(0, bytesRead) };
+    if (bytesRead > bytesMax) return { ...nothing, problem: `larger than ${bytesMax} bytes` };
+    return { content: buffer.subarray(0, bytesRead), mode: found.mode & 0o777 };
   } finally {
     await file.close();
   }

@@ -82,6 +82,16 @@ export async function namespaceOf(
   return readlink(`/proc/${pid}/ns/${kind}`).catch(() => undefined);
 }
 
+/** Those of each thread of a process, the first thread's first; empty for one that is gone. */
+export async function threadsIn(pid: number, kind: NamespaceKind): Promise<string[]> {
+  const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
+  const found = await Promise.all(
+    threads.map((id) => readlink(`/proc/${pid}/task/${id}/ns/${kind}`).catch(() => undefined)),
+  );
+  const [first, ...others] = [await namespaceOf(pid, kind), ...found];
+  return first === undefined ? [] : [first, ...others.filter((one) => one !== undefined)];
+}
+
 /** The same words for the namespace that a file such as /run/netns/NAME stands for. */
 export async function namespaceIn(path: string, kind: NamespaceKind): Promise<string | undefined> {
   const found = await stat(path).catch(() => undefined);

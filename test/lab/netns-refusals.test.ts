@@ -149,6 +149,24 @@ os.execvp("sleep", ["sleep", "200002"])' & sleep 1`,
       /process \d+ \(sleep\) has a mount of its own on [/]mnt/,
       /hint: .*without that mount/,
     ],
+    [
+      'a program that stays and took a socket out of the namespace',
+      `python3 ${'/shared/workloads/detach.py'} python3 -c 'import os, socket, time
+os.setns(os.open("/run/netns/web", 0)); taken = socket.create_server(("0.0.0.0", 7))
+os.setns(os.open("/proc/1/ns/net", 0)); time.sleep(200008)' && sleep 1`,
+      'pkill -f "sleep.[2]00008"',
+      /process \d+ \(python3\) stays, and has on descriptor \d+ a socket of the network/,
+      /hint: .*start all of it inside/,
+    ],
+    [
+      'a program that stays and has a thread in the namespace',
+      `python3 ${'/shared/workloads/detach.py'} python3 -c 'import os, threading, time
+def run(): os.setns(os.open("/run/netns/web", 0)); time.sleep(200009)
+threading.Thread(target=run).start()' && sleep 1`,
+      'pkill -f "sleep.[2]00009"',
+      /process \d+ \(python3\) stays, and has a thread in the network namespace/,
+      /hint: .*all of its threads/,
+    ],
   ])('%s: 10', async (_, start, end, says, hint) => refused(start, end, says, hint));
 
   test('nothing runs in it: 10, because there is nothing that only a live move could carry', async () => {

@@ -127,7 +127,7 @@ table ip nat {
     iif "lo" counter packets 1 bytes 2
   }
 }
-table ip migrate-lock {
+table ip migrate-mute {
   chain x {
   }
 }
@@ -148,6 +148,8 @@ describe('a namespace in full', () => {
       'net/ipv4/ip_forward=1',
       'net/ipv4/ip_local_port_range=2000	3000',
       'net/ipv4/conf/eth0/rp_filter=2',
+      'net/ipv4/neigh/eth0/gc_stale_time=77',
+      'net/ipv6/neigh/eth0/app_solicit=3',
       'net/ipv6/conf/eth0/hop_limit=77',
       'net/ipv6/conf/all/forwarding=1',
       'net/ipv6/conf/eth0/forwarding=0',
@@ -172,6 +174,8 @@ describe('a namespace in full', () => {
     expect(first.sysctls).toMatchObject({
       'net/core/somaxconn': '77',
       'net/ipv4/ip_forward': '1',
+      'net/ipv4/neigh/eth0/gc_stale_time': '77',
+      'net/ipv6/neigh/eth0/app_solicit': '3',
       'net/ipv6/conf/eth0/hop_limit': '77',
       'net/ipv6/conf/eth0/forwarding': '0',
       'net/ipv6/conf/all/forwarding': '1',

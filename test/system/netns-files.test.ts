@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { lstat, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { afterEach, expect, test } from 'vitest';
 import { createUndoStack } from '../../src/base/undo.ts';
 import {
@@ -42,6 +42,28 @@ test('the files of a namespace arrive byte by byte, readable by all, and go with
   expect(await readNetnsFiles(to)).toEqual(files);
   expect(await undo.rollback()).toEqual([]);
   expect(await readdir('/etc/netns')).not.toContain(to);
+});
+
+test('a file that root alone can read, be it by its directory, is that on the target too', async () => {
+  const from = await make({ 'ipsec.secrets': 'key', hosts: 'a' });
+  await chmod(`/etc/netns/${from}/ipsec.secrets`, 0o600);
+  const modeOf = async (name: string, file: string) =>
+    (await lstat(`/etc/netns/${name}/${file}`)).mode & 0o777;
+  const undo = createUndoStack();
+  for (const [directory, ofHosts] of [
+    [0o755, 0o644],
+    [0o750, 0o640],
+    [0o700, 0o600],
+  ] as const) {
+    await chmod(`/etc/netns/${from}`, directory);
+    const to = newName();
+    await writeNetnsFiles(to, netnsFilesSchema.parse(await readNetnsFiles(from)), undo);
+    expect([await modeOf(to, 'ipsec.secrets'), await modeOf(to, 'hosts')]).toEqual([
+      0o600,
+      ofHosts,
+    ]);
+  }
+  expect(await undo.rollback()).toEqual([]);
 });
 
 test('a file that is there with the same content stays, also after an undo', async () => {

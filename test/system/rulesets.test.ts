@@ -134,15 +134,39 @@ table netdev n { chain i { type filter hook ingress device lo priority 0; counte
     expect(texts[0]).toMatch(/counter c \{\s+packets 8 bytes/);
   });
 
+  test('tables keep their order when an earlier one has changed since it was loaded', async () => {
+    const [first, second] = [await makeTwin('nfa'), await makeTwin('nfb')];
+    const marks = (name: string, mark: number) => `table ip ${name} {
+  set seen { type ipv4_addr; flags dynamic,timeout; }
+  chain out { type filter hook output priority 0; meta mark set ${mark}
+ }
+}`;
+    const names = ['still', 'one', 'gone', 'two', 'three'];
+    await load(first, names.map((name, index) => marks(name, index)).join('\n'));
+    const ahead = await readTables(first.space);
+    await load(second, nftLines(ahead).join('\n'));
+    await load(first, 'add element ip one seen { 10.0.0.1 timeout 1h }\ndelete table ip gone');
+    const now = await readTables(first.space);
+    const { load: changed, remove } = changedNft(ahead, now);
+    expect([changed.map(({ name }) => name), remove]).toEqual([
+      ['one', 'two', 'three'],
+      ['ip gone'],
+    ]);
+    await load(second, ['delete table ip gone', ...nftLines(changed)].join('\n'));
+    const found = (await readTables(second.space)).map(({ name }) => name);
+    expect(found).toEqual(now.map(({ name }) => name));
+    expect(changedNft(now, now)).toEqual({ load: [], remove: [] });
+  });
+
   test('its tables are known without the program, and each change has another number', async () => {
     const twin = await makeTwin('nfa');
     expect(readNftHeads(twin.space)).toEqual([]);
     const before = nftGeneration(twin.space);
-    await load(twin, 'table ip x\ntable inet migrate-lock-1');
+    await load(twin, 'table ip x\ntable inet migrate-mute');
     expect(nftGeneration(twin.space)).not.toBe(before);
     expect(readNftHeads(twin.space)).toEqual([
       { family: 'ip', name: 'x', isOwned: false, isIptables: false },
-      { family: 'inet', name: 'migrate-lock-1', isOwned: false, isIptables: false },
+      { family: 'inet', name: 'migrate-mute', isOwned: false, isIptables: false },
     ]);
     expect((await readTables(twin.space)).map(({ name }) => name)).toEqual(['x']);
   });

@@ -8,6 +8,7 @@ import {
 } from '../../host/proc.ts';
 import { run } from '../../host/run.ts';
 import { foreignMounts } from './mounts.ts';
+import { findOutsiders } from './outsiders.ts';
 import { findShared, type Holder, readUnixPairs } from './shared.ts';
 import { called, type JobTree, type Obstacle } from './trees.ts';
 
@@ -21,6 +22,7 @@ export async function findObstacles(netns: string, trees: readonly JobTree[]): P
     terminals(trees),
     mountsOfTheirOwn(trees),
     shared(netns, trees),
+    findOutsiders(netns, new Set(trees.flatMap(({ members }) => members.map(({ pid }) => pid)))),
   ]);
   return found.flat();
 }

@@ -98,9 +98,9 @@ function tableName(table: NftTable): string {
 function diffSysctls(wanted: NetworkState['sysctls'], found: NetworkState['sysctls']): string[] {
   const keys = [...new Set([...Object.keys(wanted), ...Object.keys(found)])].sort();
   return keys.flatMap((key) => {
-    const [want, have] = [wanted[key], found[key]];
-    const oneIsSilent = want === undefined || have === undefined;
-    if (want === have || (oneIsSilent && isInherited(key))) return [];
+    const oneIsSilent = wanted[key] === undefined || found[key] === undefined;
+    if (wanted[key] === found[key] || (oneIsSilent && isInherited(key))) return [];
+    const [want, have] = [wanted, found].map((all) => withoutSecrets({ [key]: all[key] })[key]);
     if (have === undefined) return [`sysctl ${key}: ${want} wanted, a new namespace's found`];
     return [`sysctl ${key}: ${want ?? "a new namespace's"} wanted, ${have} found`];
   });

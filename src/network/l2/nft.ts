@@ -87,13 +87,14 @@ function checkTable(table: NftTable): void {
 /**
  * Whether lines neither end the table that they stand in nor take in a file. nft ends a statement
  * at a semicolon too, so where on a line a word stands says nothing; in quotes all is text, up to
- * the next quote (nftables src/scanner.l), and an odd quote would make the rest of it some.
+ * the next quote (nftables src/scanner.l), and an odd quote would make the rest of it some. A
+ * comment ends at a newline alone, not where JavaScript thinks that lines end.
  */
 function staysInside(lines: readonly string[]): boolean {
   let depth = 1;
   for (const line of lines) {
     if (/^\S/.test(line)) return false;
-    const bare = line.replace(/"[^"]*"/g, '""').replace(/#.*$/, '');
+    const bare = line.replace(/"[^"]*"/g, '""').replace(/#.*$/s, '');
     if (
       /(?:^|[^\w"./-])include(?![\w./-])/.test(bare) ||
       (bare.match(/"/g) ?? []).length % 2 === 1

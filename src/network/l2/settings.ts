@@ -12,6 +12,7 @@ import {
   planSysctls,
   type Sysctls,
   sysctlRoot,
+  unsetValue,
 } from './sysctls.ts';
 
 /**
@@ -107,7 +108,7 @@ export function writeSettings(
 }
 
 /**
- * Where one device differs from `default`: what stands before and behind its name, and the value.
+ * Where one device differs from what it would have unset: what stands before and behind its name, and the value.
  */
 type Differences = readonly (readonly [head: string, tail: string, value: string])[];
 
@@ -121,8 +122,9 @@ function readDevice(
   const keys = parts.map(([head, tail]) => `${head}${device}${tail}`);
   const values = readKeys(netns, keys);
   return parts.flatMap(([head, tail], index) => {
-    const value = values.get(keys[index] ?? '');
-    const standard = common.get(`${head}default${tail}`);
+    const key = keys[index] ?? '';
+    const value = values.get(key);
+    const standard = unsetValue(key, common, fresh);
     const isOther = value !== undefined && standard !== undefined && standard !== value;
     return isOther ? [[head, tail, value] as const] : [];
   });

@@ -57,11 +57,19 @@ export function deviceKeys(fresh: FreshSysctls): [head: string, tail: string][] 
   });
 }
 
-/** `net/ipv4/conf/default/X` for `net/ipv4/conf/eth0/X`; undefined for one of no device. */
-function defaultTwin(key: string): string | undefined {
-  const [, head, name, tail] = perDevice(key) ?? [];
-  if (name === undefined || name === 'all' || name === 'default') return undefined;
-  return `${head}default${tail}`;
+/**
+ * What a device has that nobody has set: its namespace's `default`, or, of what only the first
+ * namespace has a default for (neighbours: net/ipv4/arp.c, arp_init), what a new device has.
+ */
+export function unsetValue(
+  key: string,
+  standards: ReadonlyMap<string, string> | Sysctls,
+  fresh: FreshSysctls,
+): string | undefined {
+  const [, head, , tail] = perDevice(key) ?? [];
+  const twin = `${head}default${tail}`;
+  const standard = standards instanceof Map ? standards.get(twin) : (standards as Sysctls)[twin];
+  return standard ?? fresh.get(twin)?.value ?? fresh.get(`${head}${freshLink}${tail}`)?.value;
 }
 
 /** What of a namespace's own values is carried. */
@@ -80,9 +88,7 @@ export function planSysctls(
   const keys = [...new Set([...Object.keys(wanted), ...Object.keys(found)])];
   return keys
     .flatMap((key): [string, string][] => {
-      const twin = defaultTwin(key);
-      const absent =
-        twin === undefined ? fresh.get(key)?.value : (wanted[twin] ?? fresh.get(twin)?.value);
+      const absent = ofOneDevice(key) ? unsetValue(key, wanted, fresh) : fresh.get(key)?.value;
       const value = wanted[key] ?? absent;
       return value === undefined || value === (found[key] ?? absent) ? [] : [[key, value]];
     })
@@ -103,7 +109,8 @@ function perDevice(key: string): RegExpExecArray | null {
 }
 
 function ofOneDevice(key: string): boolean {
-  return defaultTwin(key) !== undefined;
+  const name = perDevice(key)?.[2];
+  return name !== undefined && name !== 'all' && name !== 'default';
 }
 
 /** Kept by another name: older units of the same value. */

@@ -9,11 +9,15 @@ export function withoutSecrets<T>(value: T): T {
   return JSON.parse(JSON.stringify(value, hidden)) as T;
 }
 
-const secretKeys: ReadonlySet<string> = new Set(['privateKey', 'presharedKey']);
+/** Keys of WireGuard, and files of /etc/netns/NAME, which may be those of IPsec. */
+const secretKeys: ReadonlySet<string> = new Set(['privateKey', 'presharedKey', 'content']);
+/** Sysctls that addresses (RFC 7217) and cookies of TCP Fast Open are made from. */
+const secretSysctl = /^net\/.*\/(?:stable_secret|tcp_fastopen_key)$/;
 const hashCharsShown = 8;
 
 function hidden(key: string, value: unknown): unknown {
-  if (!secretKeys.has(key) || typeof value !== 'string') return value;
+  const isSecret = secretKeys.has(key) || secretSysctl.test(key);
+  if (!isSecret || typeof value !== 'string') return value;
   const hash = createHash('sha256').update(value).digest('hex').slice(0, hashCharsShown);
   return `(secret ${hash})`;
 }

@@ -8,6 +8,7 @@ import {
   removeEmptyDirectory,
   removePlainFile,
 } from '../../../host/plain-files.ts';
+import { compact } from '../compact.ts';
 
 /** Where ip-netns(8) keeps the files that stand in for those of /etc inside a namespace. */
 const top = '/etc/netns';
@@ -16,12 +17,15 @@ const netnsNamePattern = /^(?!\.{1,2}$|-)[A-Za-z0-9_.-]{1,200}$/;
 /** What `ip netns exec` shows there: resolv.conf, hosts, nsswitch.conf and the like. */
 const filesMax = 64;
 const fileBytesMax = 1024 * 1024;
+const usualMode = 0o644;
 
 export const netnsFileSchema = z.strictObject({
   /** In the directory itself: no slash, no way out. */
   name: z.string().regex(/^(?!\.{1,2}$)[A-Za-z0-9_.@+-]{1,255}$/),
   /** Base64, because a file may hold anything. */
   content: z.base64().max(Math.ceil(fileBytesMax / 3) * 4),
+  /** Who may read and write it; 0644 unless said. A key that root alone could read stays one. */
+  mode: z.int().min(0).max(0o777).optional(),
 });
 export const netnsFilesSchema = z.array(netnsFileSchema).max(filesMax);
 export type NetnsFile = z.infer<typeof netnsFileSchema>;
@@ -35,8 +39,12 @@ export async function readNetnsFiles(name: string): Promise<NetnsFile[]> {
   const found = await readPlainDirectory(directory, { filesMax, fileBytesMax });
   const wrong = found.find((one) => one.problem !== undefined);
   if (wrong !== undefined) throw refused(`${directory}/${wrong.name}: ${wrong.problem}`);
-  return found.map(({ name: file, content }) => {
-    const one = { name: file, content: content.toString('base64') };
+  return found.map(({ name: file, content, mode }) => {
+    const one = compact({
+      name: file,
+      content: content.toString('base64'),
+      mode: mode === usualMode ? undefined : mode,
+    });
     const parsed = netnsFileSchema.safeParse(one);
     if (parsed.success) return parsed.data;
     throw refused(`${directory}/${file}: a name with other characters than A-Z a-z 0-9 _ . @ + -`);
@@ -60,7 +68,7 @@ export async function netnsFileProblems(
 }
 
 /**
- * Writes what is not there yet, root's and readable by all; each is taken away by `undo`, what was
+ * Writes what is not there yet, root's and of its mode; each is taken away by `undo`, what was
  * there before never. Throws PLAN_REFUSED for a file with other content.
  */
 export async function writeNetnsFiles(
@@ -79,7 +87,7 @@ export async function writeNetnsFiles(
     const content = Buffer.from(file.content, 'base64');
     const path = netnsFilePath(name, file.name);
     undo.push(path, () => removePlainFile(path, content));
-    await makePlainFile(path, content);
+    await makePlainFile(path, content, file.mode ?? usualMode);
   }
 }
 

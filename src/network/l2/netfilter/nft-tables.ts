@@ -46,18 +46,23 @@ export async function listRuleset(path: string): Promise<string> {
 }
 
 /**
- * Of tables read in the frozen window those that are no longer what was loaded ahead, be it by a
- * counter: to be loaded again, in one transaction; and the names of those that are gone.
+ * Of tables read in the frozen window those to be loaded again, in one transaction: all from the
+ * first on that is no longer what was loaded ahead, be it by a counter; and the names of those that
+ * are gone. What stands behind is loaded too, because a table that is put in place of its namesake
+ * becomes the last one, and of chains with one hook and priority the order decides (nf_tables_api.c,
+ * nf_tables_newtable; core.c, nf_hook_entries_grow).
  */
 export function changedNft(
   loaded: readonly NftTable[],
   now: readonly NftTable[],
 ): { readonly load: readonly NftTable[]; readonly remove: readonly string[] } {
   const nameOf = ({ family, name }: NftTable) => `${family} ${name}`;
-  const texts = new Map(loaded.map((table) => [nameOf(table), table.text]));
   const names = new Set(now.map(nameOf));
-  return {
-    load: now.filter((table) => texts.get(nameOf(table)) !== table.text),
-    remove: [...texts.keys()].filter((name) => !names.has(name)),
-  };
+  const [kept, gone] = [true, false].map((isThere) =>
+    loaded.filter((table) => names.has(nameOf(table)) === isThere),
+  ) as [NftTable[], NftTable[]];
+  const isSame = (one: NftTable, other: NftTable | undefined) =>
+    other !== undefined && nameOf(one) === nameOf(other) && one.text === other.text;
+  const first = now.findIndex((table, index) => !isSame(table, kept[index]));
+  return { load: first < 0 ? [] : now.slice(first), remove: gone.map(nameOf) };
 }
