@@ -46,7 +46,7 @@ export interface NetlinkSocket {
 }
 
 /** netlink(7): the families that are spoken here. */
-const families = { route: 0, sockDiag: 4, netfilter: 12, generic: 16 } as const;
+const families = { route: 0, sockDiag: 4, xfrm: 6, netfilter: 12, generic: 16 } as const;
 export type NetlinkFamily = keyof typeof families;
 
 /** `netns` is the file of a network namespace; the socket stays in it wherever the thread goes. */

@@ -40,6 +40,14 @@ export function identityFields() {
 const pid = z.number().int().positive();
 const ticks = z.number().int().nonnegative();
 
+/** As many as the filter of l3 jobs keeps: src/network/l3/layout.ts. */
+const familyAddressesMax = 8;
+
+function isFewOfEach(all: readonly string[]): boolean {
+  const ofSix = all.filter((one) => one.includes(':')).length;
+  return Math.max(ofSix, all.length - ofSix) <= familyAddressesMax;
+}
+
 /** What a person asks for with `migrate run`. */
 export const jobSpecSchema = z.strictObject({
   name: jobName,
@@ -47,7 +55,8 @@ export const jobSpecSchema = z.strictObject({
   ip: z
     .array(interfaceAddress)
     .min(1)
-    .max(8)
+    .max(2 * familyAddressesMax)
+    .refine(isFewOfEach, `more than ${familyAddressesMax} addresses of a family`)
     .refine((all) => !all.some((one) => /^(0\.0\.0\.0|[0:]+)\//.test(one)), 'no wildcard address')
     .refine((all) => new Set(all).size === all.length, 'the same address twice'),
   dev: deviceName.optional(),

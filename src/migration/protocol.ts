@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { MigrateError } from '../base/errors.ts';
 import { treesMax } from '../bundle/index.ts';
 import { identityFields, jobSpecSchema } from '../job/record.ts';
-import { addressSettingsSchema } from '../network/l3/settings.ts';
+import { addressSettingsList } from '../network/l3/settings.ts';
 import { neighboursSchema } from '../network/neighbours.ts';
 import { macSchema } from '../network/netlink/codec.ts';
 
@@ -34,7 +34,7 @@ const id = z.string().regex(/^[0-9a-f]{32}$/);
 export const jobIdentity = jobSpecSchema.extend({
   ...identityFields(),
   /** l3: what its addresses have on the source besides themselves. */
-  addresses: z.array(addressSettingsSchema).max(8).optional(),
+  addresses: addressSettingsList.optional(),
 });
 
 /** The trees of a namespace, as the target must know them before their images come. */

@@ -23,6 +23,12 @@ async function leftovers(): Promise<string> {
     .join('\n');
 }
 
+const hasIpsec = await run('unshare', ['--net', 'ip', 'xfrm', 'policy']).then(
+  () => true,
+  () => false,
+);
+const testIpsec = test.skipIf(!hasIpsec); // no xfrm_user: `ip xfrm policy` said so
+
 async function timed<T>(what: string, work: () => Promise<T>): Promise<T> {
   const start = performance.now();
   const result = await work();
@@ -259,3 +265,20 @@ test('a refused object is named, with the reason of the kernel', async () => {
     code: 'NETWORK_FAILED',
   });
 });
+
+testIpsec(
+  'IPsec in a namespace is refused by name: without its policies the job would speak in the clear',
+  async () => {
+    await build('i', await fresh([]), false);
+    const policy = 'src 10.0.0.0/8 dst 11.0.0.0/8 dir out tmpl src 10.0.0.1 dst 10.0.0.2 proto esp';
+    await inside('i', ['ip', 'xfrm', 'policy', 'add', ...policy.split(' '), 'mode', 'tunnel']);
+    await expect(captureNetwork({ path: pathOf('i') }, { allowLoose: true })).rejects.toMatchObject(
+      {
+        code: 'PLAN_REFUSED',
+        message: 'IPsec: 1 policy (ip xfrm) cannot be carried',
+      },
+    );
+    await inside('i', ['ip', 'xfrm', 'policy', 'flush']);
+    await captureNetwork({ path: pathOf('i') }, { allowLoose: true });
+  },
+);

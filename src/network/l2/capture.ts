@@ -11,6 +11,7 @@ import { findIptables, readIptables } from './netfilter/iptables.ts';
 import { type NetnsFile, readNetnsFiles } from './netfilter/netns-files.ts';
 import { readNftHeads } from './netfilter/nft-heads.ts';
 import { listRuleset, readNft } from './netfilter/nft-tables.ts';
+import { ipsecProblems } from './objects/ipsec.ts';
 import { type FoundLink, readLinks } from './objects/link-read.ts';
 import { findOutsideEnds } from './outside.ts';
 import { type SectionLists, sectionNames, sectionOf } from './sections.ts';
@@ -162,6 +163,7 @@ function readAll(
   refuseProblems([
     ...(options.allowLoose === true ? problems : [...problems, ...loose]),
     ...ofObjects.problems,
+    ...ipsecProblems(inside),
   ]);
   const others = lists.peerNamespaces.filter(({ peer }) => peer === 'unknown');
   return {

@@ -108,7 +108,8 @@ export function writeSettings(
 }
 
 /**
- * Where one device differs from what it would have unset: what stands before and behind its name, and the value.
+ * Where one device differs from what it would have unset: what stands before and behind its name,
+ * and the value.
  */
 type Differences = readonly (readonly [head: string, tail: string, value: string])[];
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { run } from '../../host/run.ts';
 import { addressBytes, hostPrefix, type InterfaceAddress } from '../address.ts';
+import { ownAddressesMax } from './programs.ts';
 
 const ipAddress = z.union([z.ipv4(), z.ipv6()]);
 /** Seconds; left out is forever (INFINITY_LIFE_TIME, include/net/addrconf.h). */
@@ -31,6 +32,9 @@ export const addressSettingsSchema = z.strictObject({
 });
 export type AddressSettings = z.infer<typeof addressSettingsSchema>;
 
+/** Of both families: the filter keeps `ownAddressesMax` of each. */
+export const addressSettingsList = z.array(addressSettingsSchema).max(2 * ownAddressesMax);
+
 /**
  * What of an l3 job's network is in its bundle, as the document of the `network` section: a file
  * has nothing else that would say it.
@@ -38,7 +42,7 @@ export type AddressSettings = z.infer<typeof addressSettingsSchema>;
 export const l3DocumentSchema = z.strictObject({
   version: z.literal(1),
   kind: z.literal('l3'),
-  addresses: z.array(addressSettingsSchema).max(8),
+  addresses: addressSettingsList,
   /** What its processes may do beyond the promise of an address. */
   allow: z
     .array(z.enum(['raw']))

@@ -8,7 +8,7 @@ const table = (...lines: string[]) => ({
 });
 
 /** For nft a comment goes on to the newline, so the table ends at the first brace. */
-const escape = (sign: string) =>
+const hidden = (sign: string) =>
   [`# {${sign}`, '}', 'table ip other {', '}', 'table ip last {', `# }${sign}`].join('\n\t');
 
 describe('a table of a document from outside', () => {
@@ -18,8 +18,8 @@ describe('a table of a document from outside', () => {
     ['takes in a file without a space', 'chain c { };include"/etc/shadow"'],
     ['ends and begins another', 'chain c { }; }; table inet other { chain k { };'],
     ['ends early, in a comment only as it seems', 'comment "# {"; }; flush ruleset'],
-    ['opens and closes in comments that hold a carriage return', escape('\r')],
-    ['the same with a line separator', escape('\u2028')],
+    ['opens and closes in comments that hold a carriage return', hidden('\r')],
+    ['the same with a line separator', hidden('\u2028')],
     ['has a quote that goes on', 'comment "one'],
     ['is not closed', 'chain c {'],
   ])('that %s is refused before nft sees it', (_, line) => {

@@ -49,8 +49,8 @@ export async function listRuleset(path: string): Promise<string> {
  * Of tables read in the frozen window those to be loaded again, in one transaction: all from the
  * first on that is no longer what was loaded ahead, be it by a counter; and the names of those that
  * are gone. What stands behind is loaded too, because a table that is put in place of its namesake
- * becomes the last one, and of chains with one hook and priority the order decides (nf_tables_api.c,
- * nf_tables_newtable; core.c, nf_hook_entries_grow).
+ * becomes the last one, and of chains with one hook and priority the order decides
+ * (nf_tables_newtable of nf_tables_api.c, nf_hook_entries_grow of core.c).
  */
 export function changedNft(
   loaded: readonly NftTable[],
