@@ -113,7 +113,7 @@ async function prepare(
   const state = await network.read();
   const lock = sourceLockOf(job, id, job.device, plan.answer);
   const addresses = await settingsOfAddresses(job);
-  const [ready] = await Promise.all([
+  const [dumping, answered] = await Promise.allSettled([
     prepareDump(
       { id, job, lock, addresses, recover: recoveryOf(job.name), trees: plan.survey.trees },
       undo,
@@ -127,6 +127,10 @@ async function prepare(
       ...treesToPrepare(plan.survey.trees),
     }),
   ]);
+  // Both have come to an end, so that nothing is made any more while it is undone.
+  if (answered.status === 'rejected') throw answered.reason;
+  if (dumping.status === 'rejected') throw dumping.reason;
+  const ready = dumping.value;
   network.arm();
   const sockets = plan.survey.socketReport;
   await rehearse({ id, ready, plan, sockets, link, phases, network: Promise.resolve(state) });

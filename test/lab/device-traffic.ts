@@ -15,6 +15,8 @@ export interface DeviceTraffic {
 const PORT = 7000;
 /** Seconds that all channels may take to come up, in emulated guests too. */
 const READY_S = 90;
+/** A datagram that had come when the freeze did: counted among those lost, and told. */
+const UNREAD = /received and not read/;
 const NAME = 'devices';
 const NETNS = `/run/netns/migrate-${NAME}`;
 const PLACE = '/shared/devices';
@@ -82,6 +84,9 @@ export async function startDevices(
     const inside = `nsenter --net=$NS sh -es <<'END'\n${(one.inside ?? []).join('\n')}\nEND`;
     return [`echo ${quoted(one.what)} >&2`, ...(one.host ?? []), inside].join('\n');
   });
+  // Else each device answers for the addresses of all, and traffic takes another one's way.
+  const own = 'sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2';
+  await world.ask('a', `nsenter --net=${NETNS} ${own}`);
   await world.ask('a', `NS=${NETNS}; set -e\n${make.join('\n')}`);
   await world.ask('c', `set -e\n${fixtures.flatMap((one) => one.peer ?? []).join('\n')}`);
   const channels = fixtures.flatMap((one) =>
@@ -104,7 +109,7 @@ export async function startDevices(
     async move(from, to) {
       const { frozenMs, totalMs, phases, warnings } = await world.move(NAME, from, to);
       moves += 1;
-      expect(warnings).toEqual([]);
+      expect(warnings.filter((one) => !UNREAD.test(one))).toEqual([]);
       await expect.poll(() => silentOf(world, to, devices), { timeout: COUNT_MS }).toEqual([]);
       tell(`${devices.size} devices, ${from} to ${to}`, {
         'frozen (ms)': frozenMs,
