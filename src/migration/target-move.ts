@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { MigrateError } from '../base/errors.ts';
+import { asMigrateError, MigrateError } from '../base/errors.ts';
 import type { UndoStack } from '../base/undo.ts';
 import { lockJob } from '../job/lock.ts';
 import { paths } from '../job/paths.ts';
@@ -89,7 +89,7 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
         host = await prepareHost(request, work, undo);
       } catch (error) {
         await rollback().catch(() => undefined);
-        throw error;
+        throw asMigrateError(error, 'RESTORE_FAILED');
       }
     },
     rehearse: (source) => rehearse(source, join(work, 'rehearsal'), id),

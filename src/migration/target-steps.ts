@@ -71,13 +71,13 @@ export async function restoreHeld(
   refuseOtherJob(request, manifest);
   tellReceived();
   await updatePlace(established, network);
-  await placeFiles(manifest, join(work, 'files'));
   try {
+    await placeFiles(manifest, join(work, 'files'));
     const held = await restoring.begin();
     const warnings = await setSockets(socketSettings, { ...established, initPid: held.initPid });
     return { manifest, held, place: established, warnings };
   } catch (error) {
-    throw asMigrateError(error).with({ phase: 'restore' });
+    throw asMigrateError(error, 'RESTORE_FAILED').with({ phase: 'restore' });
   }
 }
 

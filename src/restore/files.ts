@@ -35,7 +35,11 @@ export async function placeFiles(manifest: Manifest, unpacked: string): Promise<
 export async function ensureLog(name: string, undo: UndoStack, rootfs?: string): Promise<void> {
   const log = logPathOf(name, rootfs);
   await makePrivateDirectory(dirname(log));
-  if ((await stat(log).catch(() => undefined)) !== undefined) return;
+  const present = await stat(log).catch(() => undefined);
+  if (present?.isFile() === true) return;
+  if (present !== undefined) {
+    throw new MigrateError('RESTORE_FAILED', `${log} is there and is no file`);
+  }
   undo.push('log', () => rm(log, { force: true }));
   await (await open(log, 'a', 0o600)).close();
 }

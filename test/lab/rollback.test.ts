@@ -64,6 +64,37 @@ describe('a restore that fails', () => {
   });
 });
 
+describe('a target that cannot prepare', () => {
+  let world: World;
+
+  beforeAll(async () => {
+    world = await makeWorld(`rp${process.pid}`, 'a', 'b');
+  });
+
+  afterAll(async () => {
+    await world?.down();
+  });
+
+  test('is named with its own words, and nothing is half undone on the source', async () => {
+    await world.ask('a', `migrate run unready --l3 --ip ${ADDRESS}/24 -- sleep 1000`);
+    const before = await stateOf(world, 'a');
+    // Where the target would write the job's log.
+    await world.ask('b', 'mkdir -p /var/log/migrate/unready.log');
+    const empty = await stateOf(world, 'b');
+    const { code, out } = await world.sh('a', 'migrate unready b --json');
+    const said = JSON.parse(out.split('\n').at(-1) ?? '') as Failure;
+    expect({ ...said, status: code }, out).toMatchObject({
+      ...{ code: 'RESTORE_FAILED', exit: 16, status: 16, location: 'source-running' },
+    });
+    expect(said.message).toContain('unready.log');
+    const soon = { timeout: 10_000, interval: 500 };
+    await expect.poll(() => stateOf(world, 'a'), soon).toEqual(before);
+    await expect.poll(() => stateOf(world, 'b'), soon).toEqual(empty);
+    await world.ask('b', 'rmdir /var/log/migrate/unready.log');
+    await world.move('unready', 'a', 'b');
+  });
+});
+
 describe('a job that ends by itself while it moves', () => {
   let world: World;
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MigrateError } from '../../base/errors.ts';
+import { asMigrateError, MigrateError } from '../../base/errors.ts';
 import { readIfPresent } from '../../host/files.ts';
 import { linkNameSchema, macSchema, uint16Schema, uint32Schema } from '../netlink/codec.ts';
 import { openSpace } from '../netlink/space.ts';
@@ -151,16 +151,21 @@ function meant(device: string, what: string): string {
   return `give both the same, or say in ${mapPath} of that host that it is meant: {"${device}": {${what}}}`;
 }
 
+const hint = 'docs/network-state.md says what stands in it';
+
 async function readMap(): Promise<HostMap> {
-  const text = await readIfPresent(mapPath);
-  if (text === undefined) return {};
   try {
+    const text = await readIfPresent(mapPath);
+    if (text === undefined) return {};
     const parsed = mapSchema.safeParse(JSON.parse(text));
     if (parsed.success) return parsed.data;
     const issue = parsed.error.issues[0];
-    throw new MigrateError('USAGE', `${mapPath}: ${issue?.path.join('.')}: ${issue?.message}`);
+    throw new MigrateError('USAGE', `${mapPath}: ${issue?.path.join('.')}: ${issue?.message}`, {
+      hint,
+    });
   } catch (error) {
     if (error instanceof MigrateError) throw error;
-    throw new MigrateError('USAGE', `${mapPath} is not JSON`, { cause: error });
+    const why = error instanceof SyntaxError ? 'it is not JSON' : asMigrateError(error).message;
+    throw new MigrateError('USAGE', `${mapPath}: ${why}`, { cause: error, hint });
   }
 }
