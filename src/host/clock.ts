@@ -30,3 +30,8 @@ export async function poll(
   }
   return true;
 }
+
+/** Lets what waits run: timers that are due, and data that has come. */
+export function breath(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -9,6 +9,7 @@ import { buildNetwork, updateNetwork } from '../network/l2/build.ts';
 import { captureNetwork } from '../network/l2/capture.ts';
 import { chooseEnds } from '../network/l2/choose-ends.ts';
 import { diffNetwork } from '../network/l2/diff.ts';
+import { easeBinding } from '../network/l2/ease-binding.ts';
 import { fitMtu } from '../network/l2/fit-mtu.ts';
 import { attachEnds, type HostEnd, placesOf } from '../network/l2/host-ends.ts';
 import { createNetns, removeNetns } from '../network/l2/namespace.ts';
@@ -72,6 +73,7 @@ export async function establishL2(wish: L2Wish, undo: UndoStack): Promise<Establ
     ...(first === undefined ? {} : { bridge: first.device }),
     device: first?.link ?? 'lo',
     speakers: () => speakers,
+    easeBinding: () => easeBinding(path, built),
     async settle() {
       if (unmute !== undefined) await removeMute(path);
     },

@@ -25,6 +25,8 @@ export interface Established {
   goLive(): Promise<void>;
   /** l2: brings its namespace to the document of a later instant, and compares. */
   update?(latest: NetworkState): Promise<void>;
+  /** l2: what sockets that stand in a VRF need to be restored; undone by what is answered. */
+  easeBinding?(): () => void;
   /** Tidies up behind `goLive`, when nobody waits for it any more. */
   settle(): Promise<void>;
 }

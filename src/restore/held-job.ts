@@ -61,8 +61,9 @@ export async function armHeldRestore(wish: HoldWish): Promise<ArmedRestore> {
     discard,
     async begin() {
       try {
+        const tighten = wish.established.easeBinding?.();
         for (const criu of all) criu.answer('start');
-        await Promise.all(all.map((criu) => criu.reached('pre-resume')));
+        await Promise.all(all.map((criu) => criu.reached('pre-resume'))).finally(tighten);
         return await hold(all, places, wish);
       } catch (error) {
         await discard();

@@ -15,6 +15,8 @@ export interface Channel {
   /** What shaping is measured by: no line, and no datagram, is answered sooner. */
   readonly lineMs?: number;
   readonly delayMs?: number;
+  /** How long its two ends may need after a move until they understand each other again. */
+  readonly renewMs?: number;
 }
 
 /** A device in the job's namespace and the traffic that goes through it. */

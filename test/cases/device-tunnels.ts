@@ -48,6 +48,12 @@ function x25519Pair(): { own: string; public: string } {
   };
 }
 
+/**
+ * Sessions do not move: the peer speaks in the old one until it has heard nothing for the sum of
+ * KEEPALIVE_TIMEOUT and REKEY_TIMEOUT (drivers/net/wireguard/messages.h), and the new one begins.
+ */
+const wireguardRenewMs = 15_000;
+
 const wireguard: DeviceFixture = (() => {
   const net = subnet(26);
   const end = (own: string, other: string, address: string) => [
@@ -69,7 +75,7 @@ EOF`,
     devices: ['wg26'],
     inside: [...end(keys.job.own, keys.peer.public, peer), net.inside('wg26')],
     peer: [...end(keys.peer.own, keys.job.public, job), net.peer('wg26')],
-    channels: [net.channel],
+    channels: [{ ...net.channel, renewMs: wireguardRenewMs }],
   };
 })();
 

@@ -13,6 +13,7 @@ export interface DeviceTraffic {
 }
 
 const PORT = 7000;
+const TICK_MS = 100;
 /** Seconds that all channels may take to come up, in emulated guests too. */
 const READY_S = 90;
 /** A datagram that had come when the freeze did: counted among those lost, and told. */
@@ -20,7 +21,7 @@ const UNREAD = /received and not read/;
 const NAME = 'devices';
 const NETNS = `/run/netns/migrate-${NAME}`;
 const PLACE = '/shared/devices';
-/** Datagrams of one channel that one freeze may cost. */
+/** Datagrams of one channel that one move may cost beside those that fall into its freeze. */
 const LOSS_MAX = 5;
 /** How long a device may take to show some packets after a move, milliseconds. */
 const COUNT_MS = 20_000;
@@ -76,6 +77,7 @@ export async function startDevices(
   stepTicks: number,
 ): Promise<DeviceTraffic> {
   const place = join(world.shared, 'devices');
+  const stepMs = stepTicks * TICK_MS;
   await mkdir(place, { recursive: true });
   const program = 'python3 /shared/workloads/device-traffic.py';
   const ip = `--ip ${underlay.job}/24 --ip ${underlay.job6}/64`;
@@ -90,7 +92,7 @@ export async function startDevices(
   await world.ask('a', `NS=${NETNS}; set -e\n${make.join('\n')}`);
   await world.ask('c', `set -e\n${fixtures.flatMap((one) => one.peer ?? []).join('\n')}`);
   const channels = fixtures.flatMap((one) =>
-    one.channels.map((channel, index) => told(one, channel, index)),
+    one.channels.map((channel, index) => told(one, channel, { index, stepMs })),
   );
   await writeFile(join(place, 'channels.new'), JSON.stringify({ stepTicks, channels }));
   await world.ask('a', `mv ${PLACE}/channels.new ${PLACE}/channels.json`);
@@ -105,10 +107,12 @@ export async function startDevices(
   }
   const devices = new Set(fixtures.flatMap((one) => one.devices));
   let moves = 0;
+  let longestMs = 0;
   return {
     async move(from, to) {
       const { frozenMs, totalMs, phases, warnings } = await world.move(NAME, from, to);
       moves += 1;
+      longestMs = Math.max(longestMs, frozenMs);
       expect(warnings.filter((one) => !UNREAD.test(one))).toEqual([]);
       await expect.poll(() => silentOf(world, to, devices), { timeout: COUNT_MS }).toEqual([]);
       tell(`${devices.size} devices, ${from} to ${to}`, {
@@ -118,7 +122,7 @@ export async function startDevices(
       });
     },
     async judge(home) {
-      await writeFile(join(place, 'moves'), String(moves));
+      await writeFile(join(place, 'moves'), `${moves} ${Math.ceil(longestMs / stepMs)}`);
       await world.ask('c', `kill $(cat ${PLACE}/peer.pid); ${until('peer')}`);
       await other.end();
       await world.ask(home, `migrate stop ${NAME} --timeout 60; ${until('job')}`);
@@ -155,9 +159,14 @@ function until(role: string): string {
 }
 
 /** A channel in the words of the program. */
-function told(fixture: DeviceFixture, channel: Channel, index: number): object {
-  const { job, ...more } = channel;
+function told(
+  fixture: DeviceFixture,
+  channel: Channel,
+  { index, stepMs }: { readonly index: number; readonly stepMs: number },
+): object {
+  const { job, renewMs = 0, ...more } = channel;
+  const lossMax = LOSS_MAX + Math.ceil(renewMs / stepMs);
   const name = `${fixture.what}${index === 0 ? '' : ` (${index + 1})`}`;
   const answer = { ...job, by: 'job', port: PORT };
-  return { name, lossMax: LOSS_MAX, ...more, answer, ask: { ...channel.peer, by: 'peer' } };
+  return { name, lossMax, ...more, answer, ask: { ...channel.peer, by: 'peer' } };
 }

@@ -8,7 +8,7 @@ const seed = seedOfRun();
 
 test('random namespaces of what this kernel has are the same on the host they moved to', async () => {
   console.log(`SEED=${seed}`);
-  await moveNetworks(`SEED=${seed}`, 'netns', (features) =>
-    randomCases(seed, { first: 0, count }, features),
-  );
+  await moveNetworks(`SEED=${seed}`, 'netns', (features) => ({
+    byCommand: randomCases(seed, { first: 0, count }, features),
+  }));
 });

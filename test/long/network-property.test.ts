@@ -13,8 +13,8 @@ console.log(`SEED=${seed}`);
 test.each(Array.from({ length: total / perLab }, (_, at) => at * perLab))(
   'random namespaces from number %i on are the same on the host they moved to',
   async (first) => {
-    await moveNetworks(`SEED=${seed}`, 'vm', (features) =>
-      randomCases(seed, { first, count: perLab }, features),
-    );
+    await moveNetworks(`SEED=${seed}`, 'vm', (features) => ({
+      byCommand: randomCases(seed, { first, count: perLab }, features),
+    }));
   },
 );

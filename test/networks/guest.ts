@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { asMigrateError } from '../../src/base/errors.ts';
+import { removeNetns } from '../../src/network/l2/namespace.ts';
 import type { NetworkState } from '../../src/network/l2/state.ts';
 import { featuresHere } from './features.ts';
-import { arrives, askedAgain, differences, makeNetwork, readNetwork } from './trip.ts';
+import { arrives, askedAgain, buildFrom, differences, makeNetwork, readNetwork } from './trip.ts';
 
 /** A namespace to be made in a host of the lab, and what became of it. */
 export interface GuestCase {
@@ -26,21 +27,46 @@ const verbs: Readonly<Record<string, (one: GuestCase) => Promise<GuestCase>>> = 
     const made = await readNetwork(one.name);
     return { ...one, made, wrong: made.warnings };
   },
-  /** Looks at it where it got to. */
-  async compare(one) {
-    if (one.made === undefined) throw new Error('was never made');
-    const wrong = differences(one.made, await readNetwork(one.name));
-    return { ...one, wrong: wrong.length > 0 ? wrong : askedAgain(one.name, one.made) };
+  /** Makes it and takes it away again: what is left is its document. */
+  async take(one) {
+    try {
+      await makeNetwork(one.name, bridge, one.lines);
+      const made = await readNetwork(one.name);
+      return { ...one, made, wrong: made.warnings };
+    } finally {
+      await removeNetns(one.name);
+    }
   },
+  /** Builds it from a document that another host has made, looks at it and takes it away. */
+  async build(one) {
+    try {
+      await buildFrom(one.name, one.made);
+      return await compare(one);
+    } finally {
+      await removeNetns(one.name);
+    }
+  },
+  /** Looks at it where it got to. */
+  compare,
   /** All of it on one host, without a move. */
   async trip(one) {
     return { ...one, wrong: await arrives(one.name, bridge, one.lines) };
   },
 };
 
-/** A process that shares no descriptor with any other. */
+async function compare(one: GuestCase): Promise<GuestCase> {
+  if (one.made === undefined) throw new Error('was never made');
+  const wrong = differences(one.made, await readNetwork(one.name));
+  return { ...one, wrong: wrong.length > 0 ? wrong : askedAgain(one.name, one.made) };
+}
+
+/**
+ * A process that shares no descriptor with any other; its /dev/null is that of the mount namespace
+ * which `ip netns exec` makes.
+ */
 function startInside(name: string): void {
   const script = [
+    'exec </dev/null >/dev/null 2>&1',
     'for path in /proc/$$/fd/*; do fd=$(basename $path); [ $fd -le 2 ] || eval "exec $fd>&-"; done',
     'exec sleep 100000',
   ].join('\n');

@@ -60,7 +60,7 @@ export async function readNetwork(name: string): Promise<NetworkState> {
 }
 
 /** Builds a namespace from a document as it arrives, on the wire in the end. */
-async function buildFrom(name: string, document: unknown): Promise<void> {
+export async function buildFrom(name: string, document: unknown): Promise<void> {
   const state = parseNetworkState(JSON.parse(JSON.stringify(document)));
   const { path } = await createNetns(name);
   const ends = state.ends.map((end) => ({

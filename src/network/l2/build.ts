@@ -1,4 +1,5 @@
 import { MigrateError, tidyText } from '../../base/errors.ts';
+import { breath } from '../../host/clock.ts';
 import { run } from '../../host/run.ts';
 import { type NetlinkSpace, openSpace } from '../netlink/space.ts';
 import { muteDevices } from '../switchover/mute.ts';
@@ -17,7 +18,7 @@ import { nftLines } from './nft.ts';
 import { type FoundLink, readLinks } from './objects/link-read.ts';
 import { earlySections, volatileSections } from './sections.ts';
 import { readSettings, writeSettings } from './settings.ts';
-import { type SettleOptions, settleSections } from './settle.ts';
+import { type SettleOptions, settleSectionsGently } from './settle.ts';
 import type { NetworkState, NftTable } from './state.ts';
 
 export interface BuildOptions extends SettleOptions {
@@ -44,17 +45,17 @@ export async function buildNetwork(
   const host = openSpace(ownNamespace);
   try {
     // First, because the first device that hangs on the host gives the host's namespace a number.
-    refuse(settleSections(state, inside, { only: earlySections }));
-    createLinks(state.links, { inside, host }, options.places);
-    const down = untilSettled(state, inside, 'down');
+    refuse(await settleSectionsGently(state, inside, { only: earlySections }));
+    await createLinks(state.links, { inside, host }, options.places);
+    const down = await untilSettled(state, inside, 'down');
     const { muted = [] } = options;
     if (muted.length > 0) await muteDevices(netns.path, muted);
     await loadNft(state.nft, netns);
     await loadIptables(netns, state.iptables);
     const hasChanged = await settleSettings(state, inside, down);
-    untilSettled(state, inside, 'up', hasChanged ? undefined : down);
-    refuse(settleSections(state, inside, options));
-    untilSettled(state, inside, 'done');
+    await untilSettled(state, inside, 'up', hasChanged ? undefined : down);
+    refuse(await settleSectionsGently(state, inside, options));
+    await untilSettled(state, inside, 'done');
   } finally {
     inside.close();
     host.close();
@@ -78,11 +79,11 @@ export async function updateNetwork(
   const inside = openSpace(netns.path);
   try {
     const changed = volatileSections.filter((name) => !isSame(built[name], state[name]));
-    if (changed.length > 0) refuse(settleSections(state, inside, { only: changed }));
+    if (changed.length > 0) refuse(await settleSectionsGently(state, inside, { only: changed }));
     if (!isOther) return;
     await settleSettings(state, inside);
-    untilSettled(state, inside, 'done');
-    refuse(settleSections(state, inside));
+    await untilSettled(state, inside, 'done');
+    refuse(await settleSectionsGently(state, inside));
   } finally {
     inside.close();
   }
@@ -96,16 +97,17 @@ const linkRoundsMax = 8;
  * What one stage leaves undone, the next may do, and the comparison at the end names it. The first
  * round may be told the devices, where nothing has changed since; answers them as last read.
  */
-function untilSettled(
+async function untilSettled(
   state: NetworkState,
   space: NetlinkSpace,
   stage: LinkStage,
   known?: readonly FoundLink[],
-): readonly FoundLink[] {
+): Promise<readonly FoundLink[]> {
   let before = '';
   let links = known ?? readLinks(space, silent(space));
   for (let round = 0; round < linkRoundsMax; round += 1) {
     const { settled, failure } = settleLinks(state.links, space, stage, links);
+    await breath();
     if (settled) break;
     links = readLinks(space, silent(space));
     if (failure !== undefined && failure === before) break;
@@ -127,7 +129,7 @@ async function settleSettings(
     reads += 1;
     return readSettings(space, known ?? readLinks(space, silent(space)), fresh);
   };
-  writeSettings(space, state.sysctls, read, fresh);
+  await writeSettings(space, state.sysctls, read, fresh);
   return reads > 1;
 }
 

@@ -1,6 +1,7 @@
 import { asMigrateError, MigrateError } from '../../base/errors.ts';
 import { tellProblems } from '../../base/problems.ts';
 import { type ArmedTool, armTool } from '../../host/arm.ts';
+import { breath } from '../../host/clock.ts';
 import { run } from '../../host/run.ts';
 import type { Reading } from '../netlink/codec.ts';
 import { type NetlinkSpace, openSpace } from '../netlink/space.ts';
@@ -132,14 +133,15 @@ async function readObjects(inside: NetlinkSpace, options: CaptureOptions) {
   const host = openSpace(ownNamespace);
   try {
     const heads = readNftHeads(inside);
-    const state = readAll(inside, host, options, fresh);
+    const state = await readAll(inside, host, options, fresh);
     return { state, heads, groups: findIptables(inside, heads) };
   } finally {
     host.close();
   }
 }
 
-function readAll(
+/** With breaths: on a slow host all of it together may take longer than a link without a word. */
+async function readAll(
   inside: NetlinkSpace,
   host: NetlinkSpace,
   options: CaptureOptions,
@@ -153,12 +155,13 @@ function readAll(
   const { ends, loose, inheriting } = findOutsideEnds(found, host);
   const problems = found.flatMap(({ problem }) => problem ?? []);
   const names = new Set(found.map(({ link }) => link.name));
-  const lists = Object.fromEntries(
-    sectionNames.map((name) => {
-      const items = sectionOf(name).read(inside, reading);
-      return [name, items.filter((one) => hangsOn(one, names))];
-    }),
-  ) as SectionLists;
+  const entries: [string, unknown[]][] = [];
+  for (const name of sectionNames) {
+    await breath();
+    const items = sectionOf(name).read(inside, reading);
+    entries.push([name, items.filter((one) => hangsOn(one, names))]);
+  }
+  const lists = Object.fromEntries(entries) as unknown as SectionLists;
   const ofObjects = toldBySections(lists);
   refuseProblems([
     ...(options.allowLoose === true ? problems : [...problems, ...loose]),
@@ -172,7 +175,7 @@ function readAll(
     ends,
     ...lists,
     peerNamespaces: lists.peerNamespaces.filter(({ peer }) => peer === 'host'),
-    sysctls: readSettings(inside, found, fresh),
+    sysctls: await readSettings(inside, found, fresh),
     warnings: [
       ...[...reading.unknown].map((what) => `${what}: an attribute that is not known here`),
       ...ofObjects.warnings,

@@ -1,4 +1,5 @@
 import { MigrateError } from '../../base/errors.ts';
+import { breath } from '../../host/clock.ts';
 import type { NetlinkAnswer } from '../../host/netlink.ts';
 import type { Reading } from '../netlink/codec.ts';
 import type { NetlinkSpace } from '../netlink/space.ts';
@@ -54,11 +55,11 @@ function needsOf({ parent, data }: Link): string[] {
 }
 
 /** Makes the devices that are missing, removes what is not wanted, all of it down. */
-export function createLinks(
+export async function createLinks(
   wanted: readonly Link[],
   spaces: { readonly inside: NetlinkSpace; readonly host: NetlinkSpace },
   places: OutsidePlaces,
-): void {
+): Promise<void> {
   const { inside, host } = spaces;
   const names = new Set(wanted.map(({ name }) => name));
   const present = readLinks(inside, silent(inside));
@@ -87,6 +88,7 @@ export function createLinks(
     there.add(link.name);
     if (peer !== undefined) there.add(peer.name);
     isNumbered = false;
+    await breath();
   }
   inside.refreshNames();
 }

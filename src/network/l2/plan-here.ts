@@ -26,11 +26,14 @@ export async function planNetworkHere(state: NetworkState, name: string): Promis
   const files = await netnsFileProblems(name, state.files);
   const host = openSpace('/proc/self/ns/net');
   try {
-    const kinds = [...new Set(state.links.map(({ kind }) => kind))].filter((kind) => kind !== 'lo');
+    const wanted = [...new Set(state.links.map(({ kind }) => kind))].filter(
+      (kind) => kind !== 'lo',
+    );
+    const kinds = await unknownKinds(wanted);
     return {
       problems: [
         ...problems,
-        ...unknownKinds(kinds).map((kind) => lackingKind(kind, state)),
+        ...kinds.map((kind) => lackingKind(kind, state)),
         ...files.map((message) => ({
           message,
           hint: `make it equal on both hosts, or take it away there`,

@@ -1,4 +1,5 @@
 import { MigrateError } from '../../base/errors.ts';
+import { breath } from '../../host/clock.ts';
 import { listFilesIn, readFilesIn, writeFilesIn } from '../../host/netns.ts';
 import { findAttribute, forEachAttribute } from '../netlink/attributes.ts';
 import type { NetlinkSpace } from '../netlink/space.ts';
@@ -21,18 +22,21 @@ import {
  * have the same settings (IFLA_INET_CONF, IFLA_INET6_CONF, NDTA_PARMS): a file costs microseconds,
  * and each device has 130.
  */
-export function readSettings(
+export async function readSettings(
   space: NetlinkSpace,
   links: readonly FoundLink[],
   fresh: FreshSysctls,
-): Sysctls {
+): Promise<Sysctls> {
   const common = readKeys(space.path, commonKeys(fresh));
   const picked: Record<string, string> = { ...pickCommon(common, fresh) };
   const neighbourTables = readNeighbourParameters(space);
   const known = new Map<string, Differences>();
   for (const { link, index, settings } of links) {
     const name = `${settings} ${neighbourTables.get(index) ?? ''}`;
-    const differing = known.get(name) ?? readDevice(space.path, link.name, fresh, common);
+    const before = known.get(name);
+    // On a slow host a device takes a good part of a second.
+    if (before === undefined) await breath();
+    const differing = before ?? readDevice(space.path, link.name, fresh, common);
     known.set(name, differing);
     for (const [head, tail, value] of differing) picked[`${head}${link.name}${tail}`] = value;
   }
@@ -79,15 +83,15 @@ const roundsMax = 4;
  * Makes a namespace's sysctls what is wanted. Throws NETWORK_FAILED with the names of those that
  * the kernel does not take; one that is carried only because a new namespace inherits it may lack.
  */
-export function writeSettings(
+export async function writeSettings(
   space: NetlinkSpace,
   wanted: Sysctls,
-  read: () => Sysctls,
+  read: () => Promise<Sysctls>,
   fresh: FreshSysctls,
-): void {
+): Promise<void> {
   let refused: string[] = [];
   for (let round = 0; round < roundsMax; round += 1) {
-    const plan = planSysctls(wanted, read(), fresh);
+    const plan = planSysctls(wanted, await read(), fresh);
     if (plan.length === 0) return;
     const errors = writeFilesIn(
       space.path,

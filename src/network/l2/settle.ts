@@ -1,3 +1,4 @@
+import { breath } from '../../host/clock.ts';
 import type { NetlinkAnswer } from '../../host/netlink.ts';
 import type { NetlinkSpace } from '../netlink/space.ts';
 import { planSection, type Section } from './section.ts';
@@ -25,17 +26,40 @@ const roundsMax = 8;
  * and reading again: what the kernel makes by itself need not be known ahead. Ends when nothing is
  * left to do, or when a round has changed nothing; answers what the kernel refused then.
  */
-export function settleSections(
+export function settleSections(...wish: Parameters<typeof steps>): Refusal[] {
+  const settling = steps(...wish);
+  for (;;) {
+    const step = settling.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/**
+ * The same, with a breath between two sections: on a slow host all of them together may take longer
+ * than the other host waits for a sign of life.
+ */
+export async function settleSectionsGently(...wish: Parameters<typeof steps>): Promise<Refusal[]> {
+  const settling = steps(...wish);
+  for (;;) {
+    const step = settling.next();
+    if (step.done === true) return step.value;
+    await breath();
+  }
+}
+
+function* steps(
   state: NetworkState,
   space: NetlinkSpace,
   options: SettleOptions = {},
-): Refusal[] {
+): Generator<undefined, Refusal[]> {
   let before = '';
   for (let round = 0; round < roundsMax; round += 1) {
     const refusals: Refusal[] = [];
-    const asked = (options.only ?? sectionNames)
-      .map((name) => settleOne(name, state, space, options, refusals))
-      .join('');
+    let asked = '';
+    for (const name of options.only ?? sectionNames) {
+      asked += settleOne(name, state, space, options, refusals);
+      yield;
+    }
     if (asked === '') return [];
     if (asked === before) return refusals;
     before = asked;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { breath } from '../../../host/clock.ts';
 import { openNetlinkInNewNetns } from '../../../host/netlink.ts';
 import { attribute, attributeSet, nested } from '../../netlink/attributes.ts';
 import { type LinkNames, missingLink, text } from '../../netlink/codec.ts';
@@ -27,11 +28,17 @@ const noNames: LinkNames = {
  * It is asked for one of each without a word about it, in a namespace that is gone afterwards: a
  * kind that it knows is made or refused for what was not said.
  */
-export function unknownKinds(kinds: readonly string[]): string[] {
+export async function unknownKinds(kinds: readonly string[]): Promise<string[]> {
   const socket = openNetlinkInNewNetns('route');
   try {
-    const answers = socket.send(kinds.map(probeOf));
-    return kinds.filter((_kind, index) => answers[index]?.reason === unknownKind);
+    const unknown: string[] = [];
+    for (const [index, kind] of kinds.entries()) {
+      // Each may load a module, which takes a slow host long.
+      const [answer] = socket.send([probeOf(kind, index)]);
+      if (answer?.reason === unknownKind) unknown.push(kind);
+      await breath();
+    }
+    return unknown;
   } finally {
     socket.close();
   }

@@ -72,8 +72,8 @@ export const altName = text(altNameSchema);
 
 /** Statistics, what the hardware is, and what follows from something else that is carried. */
 const told = [
-  6, 7, 8, 9, 12, 14, 15, 16, 21, 22, 23, 24, 25, 30, 33, 34, 35, 36, 38, 42, 44, 47, 48, 50, 51,
-  54, 57, 59, 60, 61, 62, 65, 66, 67, 68, 69,
+  6, 7, 8, 9, 12, 14, 15, 16, 21, 22, 23, 24, 25, 30, 33, 34, 35, 36, 38, 42, 44, 47, 48, 50, 54,
+  57, 59, 60, 61, 62, 65, 66, 67, 68, 69,
 ];
 
 /** IFLA_* of include/uapi/linux/if_link.h. */
@@ -100,6 +100,7 @@ export const linkAttributes = attributeSet(
     gsoMaxSegs: attribute(40, uint32),
     gsoMaxSize: attribute(41, uint32),
     xdp: attribute(43, bytesOf(opaqueBytesMax)),
+    maxMtu: attribute(51, uint32),
     altNames: attribute(52, altNames),
     parentDevice: attribute(56, text(z.string())),
     groMaxSize: attribute(58, uint32),

@@ -63,7 +63,7 @@ function readLink(bytes: Buffer, space: NetlinkSpace, reading: Reading): FoundLi
     index,
     mac: raw.mac,
     broadcast: raw.broadcast === allOnes ? undefined : raw.broadcast,
-    mtu: raw.mtu ?? 0,
+    mtu: possibleMtu(raw.mtu ?? 0, raw.maxMtu ?? 0),
     txQueueLength: raw.txQueueLength ?? 0,
     up: has(bits.up) === true,
     group: raw.group ?? 0,
@@ -101,6 +101,14 @@ function readLink(bytes: Buffer, space: NetlinkSpace, reading: Reading): FoundLi
     settings: `${families?.inet?.conf?.toString('base64')} ${families?.inet6?.conf?.toString('base64')}`,
     problem: problemOf(link, raw.parentDevice),
   };
+}
+
+/**
+ * A tunnel that was made on lo has an MTU, of the kernel's own making, of one byte more than it
+ * takes from anybody (vti6_link_config). What cannot be asked for is not said. No maximum is 0.
+ */
+function possibleMtu(mtu: number, max: number): number {
+  return max === 0 ? mtu : Math.min(mtu, max);
 }
 
 function dataOf(

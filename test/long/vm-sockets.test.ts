@@ -14,7 +14,10 @@ describe('sockets of kinds that only this kernel has', () => {
     await world?.down();
   });
 
-  for (const [kind, name] of [['sctp', 'an SCTP socket']] as const) {
+  for (const [kind, name] of [
+    ['sctp', 'an SCTP socket'],
+    ['alg', 'an AF_ALG socket'],
+  ] as const) {
     test(`${kind}: ${name}`, async ({ skip }) => {
       const program = `python3 /shared/workloads/sockets.py ${kind}`;
       await world.ask('a', `migrate run job ${PLACE} -- ${program} && sleep 3`);
