@@ -17,7 +17,7 @@ const TICK_MS = 100;
 /** Seconds that all channels may take to come up, in emulated guests too. */
 const READY_S = 90;
 /** A datagram that had come when the freeze did: counted among those lost, and told. */
-const UNREAD = /received and not read/;
+const UNREAD = /what it had received and the program had not read is lost/;
 const NAME = 'devices';
 const NETNS = `/run/netns/migrate-${NAME}`;
 const PLACE = '/shared/devices';
