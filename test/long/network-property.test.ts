@@ -6,6 +6,8 @@ import { seedOfRun } from '../networks/seed.ts';
 const total = 300;
 /** A lab each: what a host keeps of moves that are over is no part of the next ones. */
 const perLab = 25;
+/** Of these the programs and connections too; a move by the command takes a guest most of a minute. */
+const byCommand = 3;
 const seed = seedOfRun();
 
 console.log(`SEED=${seed}`);
@@ -13,8 +15,9 @@ console.log(`SEED=${seed}`);
 test.each(Array.from({ length: total / perLab }, (_, at) => at * perLab))(
   'random namespaces from number %i on are the same on the host they moved to',
   async (first) => {
-    await moveNetworks(`SEED=${seed}`, 'vm', (features) => ({
-      byCommand: randomCases(seed, { first, count: perLab }, features),
-    }));
+    await moveNetworks(`SEED=${seed}`, 'vm', (features) => {
+      const cases = randomCases(seed, { first, count: perLab }, features);
+      return { byCommand: cases.slice(0, byCommand), byDocument: cases.slice(byCommand) };
+    });
   },
 );

@@ -39,7 +39,7 @@ describe('a namespace that once did not arrive', () => {
 
 describe('random namespaces of all that this kernel has', () => {
   test('arrive equal, and a second build of them asks the kernel for nothing', async () => {
-    const seed = seedOfRun();
+    const seed = seedOfRun(1_799_775_654);
     console.log(`SEED=${seed}; this kernel lacks ${lacksOf(features).join(' ')}`);
     const property = fc.asyncProperty(plans(), async (plan) => {
       expect(await arrives(tag, bridge, linesOf(plan, features))).toEqual([]);

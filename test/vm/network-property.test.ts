@@ -4,9 +4,9 @@ import { randomCases } from '../networks/random-cases.ts';
 import { regressions } from '../networks/regressions.ts';
 import { seedOfRun } from '../networks/seed.ts';
 
-/** The long run has each of its cases moved by the command: test/long/network-property.test.ts. */
+/** The long run has 300, and others each time: test/long/network-property.test.ts. */
 const counts = { byCommand: 2, byDocument: 18 } as const;
-const seed = seedOfRun();
+const seed = seedOfRun(2_132_377_163);
 
 test('random namespaces, and those that once failed, are the same on the host they moved to', async () => {
   console.log(`SEED=${seed}`);
