@@ -6,7 +6,7 @@ import { seedOfRun } from '../networks/seed.ts';
 const total = 300;
 /** A lab each: what a host keeps of moves that are over is no part of the next ones. */
 const perLab = 25;
-/** Of these the programs and connections too; a move by the command takes a guest most of a minute. */
+/** Of these the programs and connections too; that takes a guest most of a minute. */
 const byCommand = 3;
 const seed = seedOfRun();
 
