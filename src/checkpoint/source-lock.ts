@@ -54,8 +54,10 @@ function namespaceLockOf(netns: string, id: string, { macs = {} }: RelayTarget):
   const wire = readWire(netns);
   const relays = relaysOf(wire, macs);
   const told = relays.map(({ speaker: { device, via }, v4, v6 }) => ({ device, via, v4, v6 }));
+  const own = wire.speakers.filter(({ isInherited }) => !isInherited);
+  const ownMacs = [...new Set(own.map(({ mac }) => mac))];
   return {
-    hold: { id, devices: wire.ends, macs: wire.vias.map(({ mac }) => mac), netns },
+    hold: { id, devices: wire.ends, macs: wire.vias.map(({ mac }) => mac), ownMacs, netns },
     lock: { id, relays: told, netns },
     ...{ wire, relays },
   };

@@ -22,6 +22,11 @@ export interface HoldSpec {
   readonly addresses?: readonly string[];
   /** With no addresses: frames to these are for the job even when its devices have others. */
   readonly macs?: readonly string[];
+  /**
+   * MACs that the namespace's own devices speak with: a frame from the wire that has one comes from
+   * the target, and a bridge inside that learned from it would not deliver what was held.
+   */
+  readonly ownMacs?: readonly string[];
   readonly netns?: string;
 }
 
@@ -62,7 +67,12 @@ export function holdRuleset(hold: HoldSpec): string {
   const names = devices.map((name) => `"${name}"`).join(', ');
   const rules =
     addresses === undefined
-      ? [...answeredBesides.map((what) => `${what} accept`), ...forHost(hold), forward(hold)]
+      ? [
+          ...fromTarget(hold),
+          ...answeredBesides.map((what) => `${what} accept`),
+          ...forHost(hold),
+          forward(hold),
+        ]
       : [
           ...forwardFor('ip', ofFamily(addresses, 4), hold),
           ...forwardFor('ip6', ofFamily(addresses, 6), hold),
@@ -83,6 +93,10 @@ const answeredBesides = [
   'meta protocol arp',
   'icmpv6 type { nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert }',
 ] as const;
+
+function fromTarget({ ownMacs = [] }: HoldSpec): string[] {
+  return ownMacs.length === 0 ? [] : [`ether saddr { ${ownMacs.join(', ')} } drop`];
+}
 
 function forHost({ macs = [] }: HoldSpec): string[] {
   return macs.length === 0 ? [] : [`ether daddr { ${macs.join(', ')} } meta pkttype set host`];
