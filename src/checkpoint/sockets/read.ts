@@ -1,4 +1,4 @@
-import { closeSync } from 'node:fs';
+import { closeSync, fstatSync } from 'node:fs';
 import {
   descriptorInfo,
   nameOfProcess,
@@ -49,7 +49,10 @@ export function readSockets({ pids, initPid, device }: SocketsWish): JobSockets 
     try {
       for (const { inode, holder } of sockets) {
         const own = diag.get(inode);
-        const answers = process.borrow(holder.fd, (socket) => asker(socket, holder, own));
+        // A program that runs may have closed it meanwhile, and have a file at that number now.
+        const answers = process.borrow(holder.fd, (socket) =>
+          fstatSync(socket).ino === inode ? asker(socket, holder, own) : undefined,
+        );
         if (answers !== undefined) ends.push({ holder, inode, diag: own, answers });
       }
     } finally {
