@@ -68,7 +68,7 @@ const MEMORY_MIB = 1024;
 /** What runs in an emulated guest has deadlines of its own; other work of the machine has time. */
 const AHEAD = ['nice', '-n', '-5'] as const;
 const READY_WORD = 'lab: ready';
-/** An emulated kernel panics in its first seconds once in fifty times, for want of a processor. */
+/** An emulated kernel panicked in its first seconds in two of about sixty boots. */
 const BOOTS_MAX = 3;
 const DIED = 'died while starting';
 /** Three guests on two emulated processors take about a minute; a busy machine takes longer. */
