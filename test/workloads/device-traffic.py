@@ -5,11 +5,9 @@ may come later than the program. Ready when DIRECTORY/ROLE.pid appears; on SIGTE
 itself and writes PASS or FAIL and why into DIRECTORY/ROLE.verdict.
 
 A channel is a question a step: a number goes out from `ask` and comes back from `answer`, over one
-TCP connection that has to stay, and in datagrams of which a few may be lost while the job moves: at
-most `lossMax` in a row, and those of the longest freeze, as often as it has moved. DIRECTORY/moves
-says how often that was, and how many questions fall into that freeze. Waits are counted in ticks of
-a thread that sleeps in the kernel, because a clock jumps when a job moves; only the peer, which
-stays, measures times.
+TCP connection that has to stay, and in datagrams of which a few may be lost while the job moves:
+at most `lossMax` in a row, as often as DIRECTORY/moves says that it has moved. Waits are counted in ticks of a thread that sleeps in
+the kernel, because a clock jumps when a job moves; only the peer, which stays, measures times.
 """
 
 import json
@@ -222,7 +220,7 @@ class Asker:
     def fresh(self):
         return (self.rounds, self.answered)
 
-    def judge(self, moves, frozen):
+    def judge(self, moves):
         runs = []
         for number in sorted(self.outstanding):
             if runs and number - runs[-1][-1] <= 3:
@@ -230,7 +228,7 @@ class Asker:
             else:
                 runs.append([number])
         lost = [len(run) for run in runs]
-        most = self.channel["lossMax"] + frozen
+        most = self.channel["lossMax"]
         if len(runs) > moves or any(count > most for count in lost):
             fault(f"{self.name}: datagrams lost {runs}, at most {most} in each of {moves} moves")
         wanted = self.channel.get("delayMs")
@@ -322,12 +320,12 @@ def main(role, directory):
     if not go_on(askers, reached, FRESH_TICKS):
         fault(f"stands still: {', '.join(late())}")
     go_on([], lambda: not any(asker.outstanding for asker in askers), LATE_TICKS)
-    finish(role, directory, [asker.judge(*moves_of(directory)) for asker in askers])
+    finish(role, directory, [asker.judge(moves_of(directory)) for asker in askers])
 
 
 def moves_of(directory):
     with open(os.path.join(directory, "moves")) as file:
-        return [int(word) for word in file.read().split()]
+        return int(file.read())
 
 
 def connect(channels):
