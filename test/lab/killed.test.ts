@@ -108,10 +108,8 @@ done`;
 const CHECKPOINT_AND_KILL = `
 cgroup=$(migrate show held | sed -n 's/^cgroup: //p')
 migrate checkpoint held -o /root/held.bundle & checkpoint=$!
-for _ in $(seq 100000); do
-  read -r frozen < "$cgroup/cgroup.freeze"
-  if [ "$frozen" = 1 ]; then break; fi
-done
+frozen=0
+while [ "$frozen" != 1 ] && kill -0 $checkpoint; do read -r frozen < "$cgroup/cgroup.freeze"; done
 kill -9 $checkpoint
 test "$frozen" = 1`;
 
