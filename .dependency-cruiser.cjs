@@ -1,12 +1,12 @@
 /** What each room of src/ may import besides itself; siblings are never in each other's list. */
 const machine = ['host', 'base'];
-const parts = ['network', 'criu', 'bundle', 'transport', 'job'];
+const parts = ['network', 'criu', 'memory', 'bundle', 'transport', 'job'];
 const mayImport = {
   base: [],
   host: ['base'],
   ...Object.fromEntries(parts.map((room) => [room, machine])),
-  checkpoint: ['network', 'criu', 'bundle', 'job', ...machine],
-  restore: ['network', 'criu', 'bundle', 'job', ...machine],
+  checkpoint: ['network', 'criu', 'memory', 'bundle', 'job', ...machine],
+  restore: ['network', 'criu', 'memory', 'bundle', 'job', ...machine],
   migration: ['checkpoint', 'restore', ...parts, ...machine],
 };
 

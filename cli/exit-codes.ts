@@ -39,6 +39,7 @@ export const exitCodes: Readonly<Record<ErrorCode, ExitCode>> = {
   NO_SUCH_JOB: 2,
   JOB_EXISTS: 2,
   JOB_NOT_RUNNING: 1,
+  NOT_CONVERGING: 1,
   JOB_ENDED: 1,
   JOB_START_FAILED: 1,
   BUSY: 11,

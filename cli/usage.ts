@@ -14,6 +14,15 @@ export function parseSeconds(text: string): number {
   return Math.ceil(seconds * 1000);
 }
 
+/** A number of milliseconds, whole or not. */
+export function parseMilliseconds(text: string): number {
+  const ms = Number(text);
+  if (!/^\d+(\.\d+)?$/.test(text) || ms <= 0 || ms > secondsMax * 1000) {
+    throw usageError(`'${text}' is not a number of milliseconds between 0 and ${secondsMax}000`);
+  }
+  return ms;
+}
+
 /** One day: more is a unit that somebody mistook. */
 const secondsMax = 86_400;
 

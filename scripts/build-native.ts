@@ -7,6 +7,7 @@ import { execaSync } from 'execa';
 export const nativePrograms = {
   jobInit: { source: '../src/job/init/job-init.c', module: '../src/job/init/program.ts' },
   hookGate: { source: '../src/criu/hook/gate.c', module: '../src/criu/hook/gate.ts' },
+  pager: { source: '../src/memory/pager/pager.c', module: '../src/memory/pager/program.ts' },
 } as const;
 export type NativeName = keyof typeof nativePrograms;
 
@@ -64,5 +65,5 @@ function pathOf(relative: string): string {
 }
 
 if (process.argv[1] === pathOf(import.meta.url)) {
-  for (const name of ['jobInit', 'hookGate'] as const) writeModule(name);
+  for (const name of Object.keys(nativePrograms) as NativeName[]) writeModule(name);
 }

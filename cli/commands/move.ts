@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { asMigrateError, MigrateError } from '../../src/base/errors.ts';
+import type { MoveMode } from '../../src/index.ts';
 import type { Context } from '../context.ts';
-import { notInThisVersion } from '../later.ts';
 import { createMoveReport, type ReportOptions } from '../report/move.ts';
-import { given, parseSeconds, usageError } from '../usage.ts';
+import { given, parseMilliseconds, parseSeconds, usageError } from '../usage.ts';
 
 /** `migrate JOB HOST`: the program's own action, so it has no name. */
 export function registerMove(program: Command, context: Context): void {
@@ -11,7 +11,8 @@ export function registerMove(program: Command, context: Context): void {
     .usage('JOB HOST [options]\n       migrate COMMAND ...')
     .argument('<JOB>', 'a name, netns:NAME, or pid:N')
     .argument('[HOST]', 'anything that ssh accepts')
-    .option('--mode <mode>', 'auto or stop-copy', parseMode, 'auto')
+    .option('--mode <mode>', modes.join(', '), parseMode, 'auto')
+    .option('--max-frozen <ms>', 'how long the job may stand still', parseMilliseconds)
     .option('--timeout <seconds>', 'roll back when the move takes longer', parseSeconds)
     .option('--json', 'JSON lines on standard output')
     .option('--quiet', 'print warnings and errors only')
@@ -22,7 +23,8 @@ export function registerMove(program: Command, context: Context): void {
 }
 
 interface MoveFlags extends ReportOptions {
-  readonly mode: 'auto' | 'stop-copy';
+  readonly mode: MoveMode;
+  readonly maxFrozen?: number;
   readonly timeout?: number;
 }
 
@@ -34,7 +36,7 @@ async function move(job: string, host: string, flags: MoveFlags, context: Contex
   try {
     const result = await api.moveJob(job, host, {
       mode: flags.mode,
-      ...given({ timeoutMs: flags.timeout }),
+      ...given({ timeoutMs: flags.timeout, maxFrozenMs: flags.maxFrozen }),
       signal,
       onEvent: (event) => report.event(event),
     });
@@ -57,8 +59,10 @@ function afterSignal(error: MigrateError): MigrateError {
   });
 }
 
-function parseMode(text: string): 'auto' | 'stop-copy' {
-  if (text === 'auto' || text === 'stop-copy') return text;
-  if (text === 'pre-copy' || text === 'post-copy') throw notInThisVersion(`--mode ${text}`);
-  throw usageError(`'${text}' is not a mode; there are auto and stop-copy`);
+const modes: readonly MoveMode[] = ['auto', 'stop-copy', 'pre-copy', 'post-copy'];
+
+function parseMode(text: string): MoveMode {
+  const mode = modes.find((one) => one === text);
+  if (mode !== undefined) return mode;
+  throw usageError(`'${text}' is not a mode; there are ${modes.join(', ')}`);
 }

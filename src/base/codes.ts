@@ -29,6 +29,8 @@ export const errorCodes = {
   TRANSFER_FAILED: 'The bundle did not arrive whole.',
   RESTORE_CRIU_FAILED: 'CRIU could not restore the job.',
   RESTORE_FAILED: 'The target could not rebuild the job.',
+  NOT_CONVERGING:
+    'The job writes faster than its memory can be sent, and --max-frozen allows no more.',
   TIMED_OUT: 'The move took longer than its --timeout.',
   HALTED_FROZEN: 'The rollback failed; the job is frozen on the source.',
   HALTED_UNKNOWN: 'The answer to the commit was lost; `migrate recover` finds out.',

@@ -5,7 +5,7 @@ import { startDump } from '../criu/dump.ts';
 import { makeImagesDirectory } from '../criu/images.ts';
 import type { CriuProcess } from '../criu/process.ts';
 import type { ArmedTool } from '../host/arm.ts';
-import { freezeCgroups, isFrozen, thawCgroup } from '../host/cgroup.ts';
+import { freezeCgroups, isFrozen, killCgroup, thawCgroup } from '../host/cgroup.ts';
 import { nowMs } from '../host/clock.ts';
 import { makePrivateDirectory, removeTree } from '../host/files.ts';
 import { failureLogOf, paths } from '../job/paths.ts';
@@ -62,6 +62,8 @@ export interface DumpWish {
   readonly recover?: { readonly node: string; readonly program: string; readonly job: string };
   /** A named namespace's trees, from its survey. */
   readonly trees?: readonly JobTree[] | undefined;
+  /** Memory travels beside the images, which only list it: see memory.ts. */
+  readonly lazy?: boolean;
 }
 
 /** All that need not happen in the frozen window: images in memory, the hold, criu started. */
@@ -87,7 +89,7 @@ export async function prepareDump(wish: DumpWish, undo: UndoStack): Promise<Read
 
 /** The CRIU of a namespace's tree works from within the tree's mount and PID namespaces. */
 async function startTree(
-  { job, recover }: DumpWish,
+  { job, recover, lazy }: DumpWish,
   ready: ReadyDump,
   gathered: GatheredTree | undefined,
 ): Promise<ReadyTree> {
@@ -106,6 +108,7 @@ async function startTree(
     ...(gathered === undefined ? {} : { enter: gathered.pid }),
     ...(job.netns === undefined ? {} : { netnsInode: (await stat(job.netns)).ino }),
     ...(recover === undefined ? {} : { recover }),
+    ...(lazy === undefined ? {} : { lazy }),
   });
   return { criu, images, cgroup, ...(gathered === undefined ? {} : { gathered }) };
 }
@@ -158,8 +161,12 @@ export async function revive(ready: ReadyDump): Promise<void> {
   await thawCgroup(ready.job.cgroup);
 }
 
-/** Ends the frozen copy: it runs elsewhere. */
+/**
+ * Ends the frozen copy: it runs elsewhere. We kill it before CRIU is told to, because a CRIU that
+ * fails in between would let it run.
+ */
 export async function endFrozen(ready: ReadyDump): Promise<void> {
+  await killCgroup(ready.job.cgroup);
   await answerAll(ready, 'kill');
   if (await isFrozen(ready.job.cgroup)) await thawCgroup(ready.job.cgroup);
 }

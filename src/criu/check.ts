@@ -26,6 +26,12 @@ export async function checkCriu(): Promise<CriuFacts> {
   return { version, kernel };
 }
 
+/** Something that CRIU finds a kernel to have or not (criu-check(8), --feature). */
+export async function hasFeature(feature: 'mem_dirty_track' | 'uffd-noncoop'): Promise<boolean> {
+  const { exitCode } = await run('criu', ['check', '--feature', feature], { okCodes: [0, 1] });
+  return exitCode === 0;
+}
+
 /** Why a CRIU cannot work on a kernel, or undefined; measured, see docs/limits.md. */
 export function criuRefusal(version: string, kernel: string): MigrateError | undefined {
   if (atLeast(kernel, '6.13') && !atLeast(version, '4.1')) {

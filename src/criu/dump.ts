@@ -17,6 +17,12 @@ export interface DumpOptions {
   /** Seconds CRIU may take to collect the tasks (criu(8), --timeout). */
   readonly timeoutSeconds: number;
   readonly recover?: NonNullable<CriuStart['recover']>;
+  /**
+   * Leaves the pages out that a lazy restore brings later, and lists them alone. CRIU would offer
+   * them on its page server once the job has been dumped (criu/cr-dump.c, cr_lazy_mem_dump); it is
+   * given a socket that has ended, because we read them ourselves.
+   */
+  readonly lazy?: boolean;
 }
 
 /** The key under which the image names the network namespace that we make on the target. */
@@ -33,6 +39,7 @@ export async function startDump(options: DumpOptions): Promise<CriuProcess> {
     ...(options.enter === undefined ? {} : { enter: { pid: options.enter } }),
     args: dumpArguments(options),
     ...(options.recover === undefined ? {} : { recover: options.recover }),
+    ...(options.lazy === true ? { closedSocketOn: pageServerSocket } : {}),
     failure: (status) => criuError('DUMP_FAILED', log, status, options.keepLogAs),
   });
   criu.answer('start');
@@ -54,11 +61,14 @@ function dumpArguments(options: DumpOptions): string[] {
     ...(options.netnsInode === undefined
       ? []
       : ['--external', `net[${options.netnsInode}]:${netnsKey}`]),
+    ...(options.lazy === true ? ['--lazy-pages', '--ps-socket', String(pageServerSocket)] : []),
     '--skip-in-flight',
     '--link-remap',
     ...['--ghost-limit', '64M'],
   ];
 }
+
+const pageServerSocket = 9;
 
 /** The images as criu finds them: other namespaces than ours may not show the path. */
 export function imagesFor(options: { images: string; enter?: unknown }): string {

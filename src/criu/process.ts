@@ -44,6 +44,8 @@ export interface CriuStart {
   readonly marks?: string;
   /** How `migrate recover` is started if we die while the job is frozen. */
   readonly recover?: { readonly node: string; readonly program: string; readonly job: string };
+  /** Criu's --ps-socket leads to nobody: see `DumpOptions.lazy`. */
+  readonly closedSocketOn?: number;
   /** Reads the log and says why criu ended. */
   failure(status: number): Promise<MigrateError>;
 }
@@ -71,7 +73,10 @@ export async function armCriu(start: CriuStart): Promise<CriuProcess> {
       ...entering(start.enter),
       ...['criu', ...start.args, '--action-script', hook],
     ],
-    { stdio: 'stderr', channel: true, detached: true, env: hookEnvironment(start) },
+    {
+      ...{ stdio: 'stderr', channel: true, detached: true, env: hookEnvironment(start) },
+      ...(start.closedSocketOn === undefined ? {} : { closedSocketOn: start.closedSocketOn }),
+    },
   );
   child.stderr?.resume();
   return follow(child, start);

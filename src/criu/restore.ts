@@ -19,6 +19,8 @@ export interface RestoreOptions {
   /** One tree of several: the namespaces to restore it into, and where all their marks are. */
   readonly enter?: Entrance;
   readonly marks?: string;
+  /** Pages that the images only list come from the pager, which listens in `work`. */
+  readonly lazy?: boolean;
 }
 
 /** Where criu writes the pid of the restored first process. */
@@ -65,6 +67,7 @@ function restoreArguments(options: RestoreOptions): string[] {
     '--restore-detached',
     // An image's pages go as the job's come: less memory in use, and no wait for fresh pages.
     '--auto-dedup',
+    ...(options.lazy === true ? ['--lazy-pages'] : []),
     ...['--pidfile', pidfileOf(options.work)],
     // Descriptor 5 is opened on the namespace by the shell that starts criu.
     ...(options.netns === undefined ? [] : ['--inherit-fd', `fd[5]:${netnsKey}`]),

@@ -12,6 +12,8 @@ export interface SpawnOptions {
    * and not sockets, because a hook finds them as /proc/PPID/fd/3 and 4 and can open them there.
    */
   readonly channel?: boolean;
+  /** A descriptor, 5 or above, on which the program finds a socket whose other end is closed. */
+  readonly closedSocketOn?: number;
   /** In a session of its own, so that what ends us does not end it. */
   readonly detached?: boolean;
   readonly cwd?: string;
@@ -50,11 +52,13 @@ export function spawnProgram(
       base,
       options.stdio === 'stderr' ? 'pipe' : base,
       ...(pipes === undefined ? [] : pipes.theirs),
+      ...closedSocket(pipes === undefined ? 3 : 5, options.closedSocketOn),
     ],
     detached: options.detached ?? false,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.env === undefined ? {} : { env: { ...options.env } }),
   });
+  if (options.closedSocketOn !== undefined) child.stdio[options.closedSocketOn]?.destroy();
   // The program has its ends now; while we held them too, nobody would see the other one die.
   for (const fd of pipes?.theirs ?? []) closeSync(fd);
   return {
@@ -65,6 +69,12 @@ export function spawnProgram(
     kill: (signal) => void child.kill(signal),
     unref: () => child.unref(),
   };
+}
+
+/** What node calls a pipe is one end of a socketpair(2). */
+function closedSocket(next: number, fd: number | undefined): ('ignore' | 'pipe')[] {
+  if (fd === undefined) return [];
+  return [...Array.from({ length: fd - next }, () => 'ignore' as const), 'pipe'];
 }
 
 function openPipes(): { theirs: readonly [number, number]; channel: Channel } {

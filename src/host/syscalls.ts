@@ -47,8 +47,8 @@ interface SocketCalls {
   setSocketOption(fd: number, level: number, option: number, value: Buffer): void;
   /** getsockopt(2) of an option of `size` bytes. */
   socketOption(fd: number, level: number, option: number, size: number): Buffer;
-  /** ioctl(2) with a number or with a structure that the kernel reads and writes. */
-  ioctl(fd: number, request: number, argument: number | Buffer, what: string): void;
+  /** ioctl(2) with a number or with a structure that the kernel reads and writes; what it returns. */
+  ioctl(fd: number, request: number, argument: number | Buffer, what: string): number;
 }
 
 let loaded: SystemCalls | undefined;
@@ -187,7 +187,7 @@ function socketCalls(native: (signature: string) => Native, call: Call): SocketC
     },
     ioctl(fd, request, argument, what) {
       const value = typeof argument === 'number' ? BigInt(argument) : argument;
-      call('ioctl', () => ioctl(fd, request, value), what);
+      return call('ioctl', () => ioctl(fd, request, value), what);
     },
   };
 }

@@ -9,12 +9,14 @@ import {
   type calls,
   inquiry,
   liveNote,
+  memoryStreams,
   moveRequest,
   parseMessage,
   planRequest,
   prepareRequest,
   receivedNote,
   rehearsalStream,
+  wantedNote,
 } from './protocol.ts';
 import { sweepDeadAgents } from './sweep.ts';
 import { createTargetMove, type TargetMove } from './target-move.ts';
@@ -57,7 +59,9 @@ function handlersFor(peer: Peer, slot: MoveSlot): PeerHandlers {
       const request = parseMessage(prepareRequest, params, 'prepare');
       if (slot.get() !== undefined)
         throw new MigrateError('PROTOCOL', 'a move is prepared already');
-      const move = createTargetMove(request, createUndoStack());
+      const move = createTargetMove(request, createUndoStack(), (pages) =>
+        peer.notify(wantedNote, pages),
+      );
       slot.set(move);
       await move.prepare();
       return { host: hostname() };
@@ -75,6 +79,8 @@ function handlersFor(peer: Peer, slot: MoveSlot): PeerHandlers {
         await move.rehearse(source);
         return;
       }
+      const memory = memoryStreams.find((one) => one === name);
+      if (memory !== undefined && move !== undefined) return move.receiveMemory(memory, source);
       if (name !== bundleStream || move === undefined) {
         throw new MigrateError('PROTOCOL', `nobody waits for a stream ${name}`);
       }

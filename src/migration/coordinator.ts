@@ -1,29 +1,30 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { createUndoStack, type UndoStack } from '../base/undo.ts';
-import { freeze, prepareDump, type ReadyDump, shut } from '../checkpoint/freeze.ts';
+import { freeze, shut } from '../checkpoint/freeze.ts';
+import type { JobMemory } from '../checkpoint/memory.ts';
 import { dumpWithSockets } from '../checkpoint/sockets/frozen.ts';
-import { sourceLockOf } from '../checkpoint/source-lock.ts';
 import { nowMs } from '../host/clock.ts';
 import { lockJob } from '../job/lock.ts';
 import type { JobRecord } from '../job/record.ts';
-import { readNeighbours } from '../network/neighbours.ts';
-import type { MoveEvent, MoveMode, MoveResult } from './events.ts';
-import { identityOf, settingsOfAddresses } from './identity.ts';
+import type { MoveEvent, MoveMode, MoveResult, Round } from './events.ts';
 import { type Journal, openJournal } from './journal.ts';
 import { leaveSource, releaseOf } from './leave-source.ts';
 import { createPhases, type Phases } from './phases.ts';
-import { type AgreedPlan, planMove, treesToPrepare } from './plan.ts';
-import { recoveryOf } from './program.ts';
+import { type AgreedPlan, planMove } from './plan.ts';
+import { prepare } from './prepare.ts';
 import { refuseCutOff, refuseStopped } from './recover.ts';
+import { rehearse } from './rehearse.ts';
 import { resolveJob } from './resolve-job.ts';
 import { explainFailure } from './roll-back.ts';
-import { rehearse, type SentJob, sendJob } from './send-job.ts';
-import { openSourceNetwork, type SourceNetwork } from './source-network.ts';
+import { type SentJob, sendJob } from './send-job.ts';
+import { type AheadResult, followUp, openMemory, restOf, sendAhead } from './send-memory.ts';
 import { connectTarget, type Target } from './target-link.ts';
 
 export interface MoveOptions {
   readonly mode: MoveMode;
+  /** How long the job may stand still, milliseconds; memory goes its way accordingly. */
+  readonly maxFrozenMs?: number;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
   onEvent(event: MoveEvent): void;
@@ -45,7 +46,8 @@ export async function moveJob(
     refuseStopped(job);
     const id = randomBytes(16).toString('hex');
     options.onEvent({ type: 'begin', id, job: name, kind: job.kind, target: host });
-    return await move({ job, host, id, phases: createPhases(options), undo: createUndoStack() });
+    const undo = createUndoStack();
+    return await move({ job, host, id, phases: createPhases(options), undo, wish: options });
   } finally {
     await unlock();
   }
@@ -57,22 +59,28 @@ interface Move {
   readonly id: string;
   readonly phases: Phases;
   readonly undo: UndoStack;
+  readonly wish: Pick<MoveOptions, 'mode' | 'maxFrozenMs'>;
 }
 
-/** The protocol, step by step: prepare, freeze, ship, restore, held; COMMIT; run, release. */
+/** The protocol, step by step: prepare, pre-copy, freeze, ship, restore, held; COMMIT; run, release. */
 async function move(context: Move): Promise<MoveResult> {
-  const { job, host, id, phases, undo } = context;
+  const { job, host, id, phases, undo, wish } = context;
   let target: Target | undefined;
   let journal: Journal | undefined;
+  let memory: JobMemory | undefined;
   let committed = false;
   try {
     target = await phases.run('connect', () => connectTarget(host));
     const link = target;
-    const plan = await phases.run('plan', () => planMove(job, link));
+    const plan = await phases.run('plan', () => planMove(job, link, wish.mode));
     phases.warn(plan.survey.socketReport.lost);
     journal = await openJournal({ id, side: 'source', job: job.name, host });
     await journal.write('prepared');
-    const { ready, network } = await phases.run('prepare', () => prepare(context, link, plan));
+    const prepared = await phases.run('prepare', () => prepare(context, link, plan));
+    const { ready, network } = prepared;
+    memory = openMemory(job, plan.memory);
+    const ahead = await sendAhead({ memory, link, phases }, plan.memory, wish.maxFrozenMs);
+    await phases.run('rehearse', () => rehearse({ id, ready, plan, link, phases }, prepared.state));
 
     const frozenAt = await phases.run('freeze', () => freeze(ready));
     await phases.run('lock', () => shut(ready));
@@ -81,7 +89,8 @@ async function move(context: Move): Promise<MoveResult> {
     const sockets = await phases.run('dump', () =>
       dumpWithSockets(ready, plan.survey.socketReport),
     );
-    const sent = await sendJob({ id, ready, plan, sockets, link, phases, network: state });
+    const rest = await restOf(ready, memory, ahead.follows);
+    const sent = await sendJob({ id, ready, plan, sockets, link, phases, rest, network: state });
 
     await phases.run('commit', async () => {
       phases.check();
@@ -92,74 +101,51 @@ async function move(context: Move): Promise<MoveResult> {
     const release = releaseOf(ready);
     const notSet = await phases.run('resume', () => link.commit(id, release.begin));
     const frozenMs = nowMs() - frozenAt;
+    const followed = await followUp({ link, phases }, rest);
     const left = await leaveSource({ id, ready, release, link, phases, journal });
-    const warnings = [...sockets.lost, ...notSet, ...left.warnings];
-    return resultOf(context, plan, sent, frozenMs, { ...left, warnings });
+    const warnings = [...ahead.warnings, ...sockets.lost, ...notSet, ...left.warnings];
+    const rounds = [...ahead.rounds, sent.round, ...followed];
+    return resultOf(context, plan, sent, { frozenMs, rounds, ahead }, { ...left, warnings });
   } catch (error) {
     throw await explainFailure(error, { job, undo, committed, journal });
   } finally {
+    await memory?.close();
     await journal?.close();
     await target?.close();
   }
-}
-
-async function prepare(
-  { job, id, undo, phases }: Move,
-  link: Target,
-  plan: AgreedPlan,
-): Promise<{ ready: ReadyDump; network: SourceNetwork }> {
-  undo.push('target', () => link.abort(id));
-  const network = await openSourceNetwork(job, undo);
-  const state = await network.read();
-  const lock = sourceLockOf(job, id, job.device, plan.answer);
-  const addresses = await settingsOfAddresses(job);
-  const [dumping, answered] = await Promise.allSettled([
-    prepareDump(
-      { id, job, lock, addresses, recover: recoveryOf(job.name), trees: plan.survey.trees },
-      undo,
-    ),
-    link.prepare({
-      id,
-      source: hostname(),
-      job: identityOf(job, addresses),
-      neighbours: await readNeighbours(job),
-      ...(state === undefined ? {} : { network: state }),
-      ...treesToPrepare(plan.survey.trees),
-    }),
-  ]);
-  // Both have come to an end, so that nothing is made any more while it is undone.
-  if (answered.status === 'rejected') throw answered.reason;
-  if (dumping.status === 'rejected') throw dumping.reason;
-  const ready = dumping.value;
-  network.arm();
-  const sockets = plan.survey.socketReport;
-  await rehearse({ id, ready, plan, sockets, link, phases, network: Promise.resolve(state) });
-  return { ready, network };
 }
 
 function resultOf(
   { job, id, phases }: Move,
   plan: AgreedPlan,
   sent: SentJob,
-  frozenMs: number,
+  took: {
+    readonly frozenMs: number;
+    readonly rounds: readonly Round[];
+    readonly ahead: AheadResult;
+  },
   left: Pick<MoveResult, 'warnings' | 'packets'>,
 ): MoveResult {
+  const { rounds, ahead } = took;
+  const earlier = ahead.rounds.reduce((sum, { wireBytes }) => sum + wireBytes, 0);
+  const later = rounds.filter(({ kind }) => kind === 'post-copy');
+  const followedBytes = later.reduce((sum, { wireBytes }) => sum + wireBytes, 0);
   return {
     type: 'result',
     id,
     job: job.name,
     kind: job.kind,
-    mode: 'stop-copy',
+    mode: ahead.follows ? 'post-copy' : plan.memory.mode,
+    modeReason: plan.memory.why,
     source: hostname(),
     target: plan.answer.host,
     location: 'target-running',
-    frozenMs: Math.round(frozenMs * 10) / 10,
+    frozenMs: Math.round(took.frozenMs * 10) / 10,
+    predictedFrozenMs: ahead.predictedMs ?? null,
     totalMs: phases.elapsedMs(),
     memoryBytes: sent.memoryBytes,
-    wireBytes: sent.wireBytes,
-    rounds: [
-      { kind: 'final', memoryBytes: sent.memoryBytes, wireBytes: sent.wireBytes, ms: sent.ms },
-    ],
+    wireBytes: earlier + sent.wireBytes + followedBytes,
+    rounds,
     phases: phases.list,
     sockets: plan.survey.sockets,
     ...left,

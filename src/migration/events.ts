@@ -5,6 +5,8 @@ export const phaseNames = [
   'connect',
   'plan',
   'prepare',
+  'pre-copy',
+  'rehearse',
   'freeze',
   'lock',
   'dump',
@@ -13,6 +15,7 @@ export const phaseNames = [
   'commit',
   'resume',
   'release',
+  'post-copy',
   'announce',
   'finish',
 ] as const;
@@ -28,11 +31,16 @@ export interface Phase {
   readonly ms: number;
 }
 
+/** Memory on its way once: ahead of the freeze, in it (`final`), or after it. */
 export interface Round {
-  readonly kind: 'pre-copy' | 'final';
+  readonly kind: 'pre-copy' | 'final' | 'post-copy';
+  /** What was sent, pages of zeros included, and those alone. */
   readonly memoryBytes: number;
+  readonly zeroBytes: number;
   readonly wireBytes: number;
   readonly ms: number;
+  /** How long the job stood still while the kernel was asked what it had written to. */
+  readonly pausedMs: number;
 }
 
 export interface SocketCounts {
@@ -55,6 +63,10 @@ export interface MoveResult {
   /** First stopped task on the source to last running task on the target, the source's clock. */
   readonly frozenMs: number;
   readonly totalMs: number;
+  /** What the last round before the freeze let expect; null without one. */
+  readonly predictedFrozenMs: number | null;
+  /** Why this mode, in a sentence. */
+  readonly modeReason: string;
   readonly memoryBytes: number;
   readonly wireBytes: number;
   readonly rounds: readonly Round[];

@@ -2,12 +2,15 @@ import { arch } from 'node:os';
 import { MigrateError, type Side } from '../base/errors.ts';
 import { type Problem, tellProblems } from '../base/problems.ts';
 import { type Survey, surveyJob } from '../checkpoint/survey.ts';
-import { type CriuFacts, checkCriu } from '../criu/check.ts';
-import type { JobRecord } from '../job/record.ts';
+import { type CriuFacts, checkCriu, hasFeature } from '../criu/check.ts';
+import { isNetnsJob, type JobRecord } from '../job/record.ts';
+import { canScan } from '../memory/scan.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
 import { captureNetwork } from '../network/l2/capture.ts';
 import type { NetworkState } from '../network/l2/state.ts';
 import { isSame } from '../network/l3/settings.ts';
+import { chooseMode, type MemoryPlan } from './choose-mode.ts';
+import type { MoveMode } from './events.ts';
 import { identityOf } from './identity.ts';
 import type { PlanAnswer, PrepareRequest } from './protocol.ts';
 import type { Target } from './target-link.ts';
@@ -17,12 +20,17 @@ export interface AgreedPlan {
   readonly survey: Survey;
   readonly criu: CriuFacts;
   readonly answer: PlanAnswer;
+  readonly memory: MemoryPlan;
   /** What will differ on the target, and is no reason to stay. */
   readonly warnings: readonly string[];
 }
 
 /** Looks at both hosts; PLAN_REFUSED names every reason why the move would fail. */
-export async function planMove(job: JobRecord, target: Target): Promise<AgreedPlan> {
+export async function planMove(
+  job: JobRecord,
+  target: Target,
+  wish: MoveMode,
+): Promise<AgreedPlan> {
   refuseOwnPath(job, target);
   const [survey, criu, network] = await Promise.all([surveyJob(job), checkCriu(), networkOf(job)]);
   const answer = await target.plan({
@@ -31,10 +39,27 @@ export async function planMove(job: JobRecord, target: Target): Promise<AgreedPl
     arch: arch(),
     ...(network === undefined ? {} : { network }),
   });
-  const here = survey.socketReport.impossible;
+  const memory = chooseMode({
+    wish,
+    memoryBytes: survey.memoryBytes,
+    notLazy: await notLazy(job, answer),
+    softDirty: await hasFeature('mem_dirty_track'),
+  });
+  const here = [...survey.socketReport.impossible, ...('message' in memory ? [memory] : [])];
   refusePlan([...here, ...answer.problems], here.length > 0 ? 'source' : 'target');
+  if ('message' in memory) throw new MigrateError('INTERNAL', 'a refused plan goes on');
   const warnings = [...answer.warnings, ...(network?.warnings ?? [])];
-  return { survey, criu, answer, warnings };
+  return { survey, criu, answer, memory, warnings };
+}
+
+/** Why a job's memory must travel inside of its images. */
+async function notLazy(job: JobRecord, answer: PlanAnswer): Promise<string | undefined> {
+  if (job.kind === 'l2' && isNetnsJob(job.name)) {
+    return 'the memory of a named namespace travels inside of its images';
+  }
+  if (!answer.lazy) return 'the target has no userfaultfd(2) that follows a program (uffd-noncoop)';
+  if (await canScan()) return undefined;
+  return "the source's kernel has no PAGEMAP_SCAN (Linux 6.7)";
 }
 
 /** Throws PLAN_REFUSED, a line for each problem. */

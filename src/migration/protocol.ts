@@ -21,6 +21,14 @@ export const calls = {
 export const bundleStream = 'bundle';
 /** A bundle of made-up images, read and thrown away, before the job is frozen. */
 export const rehearsalStream = 'rehearsal';
+/** Memory of a job that is restored lazily: records of src/memory/records.ts. */
+export const memoryStream = 'memory';
+/** Which of its pages are old over there; it says as well that the rest follows the job. */
+export const staleStream = 'memory-stale';
+/** The last of it; its end is answered when no page is missing. */
+export const restStream = 'memory-rest';
+export const memoryStreams = [memoryStream, staleStream, restStream] as const;
+export type MemoryStreamName = (typeof memoryStreams)[number];
 /** The target tells that the last byte was verified; what follows is the restore. */
 export const receivedNote = 'received';
 /**
@@ -28,6 +36,9 @@ export const receivedNote = 'received';
  * holds may follow. The answer to `commit` comes when the tasks run as well.
  */
 export const liveNote = 'live';
+
+/** The job waits for these pages on the target: they go first. */
+export const wantedNote = 'wanted';
 
 const id = z.string().regex(/^[0-9a-f]{32}$/);
 /** A job as both sides name it. */
@@ -66,6 +77,8 @@ export const planAnswer = z.object({
   v6: z.ipv6().optional(),
   /** l2: MACs of the target's devices that devices of the job will be on top of, by its names. */
   macs: z.record(z.string().max(15), macSchema).optional(),
+  /** Whether a job can run there before its memory has come. */
+  lazy: z.boolean().default(false),
   problems: z
     .array(z.object({ message: z.string().max(2_000), hint: z.string().max(2_000).optional() }))
     .max(100),
@@ -83,8 +96,15 @@ export const prepareRequest = z.strictObject({
   /** A namespace's process trees. */
   trees: treesSchema.optional(),
   neighbours: neighboursSchema,
+  /** Memory comes beside the bundle, and is restored lazily. */
+  lazy: z.boolean(),
 });
 export type PrepareRequest = z.infer<typeof prepareRequest>;
+
+export const wantedPages = z.object({
+  pid: z.int().positive(),
+  runs: z.array(z.object({ start: z.number().nonnegative(), pages: z.int().positive() })).max(1),
+});
 
 export const moveRequest = z.strictObject({ id });
 

@@ -1,22 +1,25 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { createBundleWriter, packDocument } from '../bundle/index.ts';
 import type { ReadyDump } from '../checkpoint/freeze.ts';
 import { packJob, versionFor } from '../checkpoint/pack.ts';
 import type { SocketReport } from '../checkpoint/sockets/report.ts';
 import { isoNow, nowMs } from '../host/clock.ts';
-import { makePrivateDirectory, removeTree } from '../host/files.ts';
+import type { Write } from '../memory/write-records.ts';
 import type { NetworkState } from '../network/l2/state.ts';
 import type { L3Document } from '../network/l3/settings.ts';
+import type { Round } from './events.ts';
 import type { Phases } from './phases.ts';
 import type { AgreedPlan } from './plan.ts';
 import { migrateVersion } from './program.ts';
+import { restStream, staleStream } from './protocol.ts';
+import { lazyBytesOf, type MemoryToSend, sendRound } from './send-memory.ts';
 import type { Target } from './target-link.ts';
 
 export interface SentJob {
+  /** All of its memory, beside its images and inside of them. */
   readonly memoryBytes: number;
   readonly wireBytes: number;
-  readonly ms: number;
+  /** The round in the frozen window. */
+  readonly round: Round;
 }
 
 export interface JobToSend {
@@ -26,54 +29,75 @@ export interface JobToSend {
   readonly sockets: SocketReport;
   readonly link: Target;
   readonly phases: Phases;
+  /** Memory that comes beside the bundle, and what is left of it. */
+  readonly rest?: MemoryToSend | undefined;
   /** Read in the frozen window, while the images are already on their way. */
   readonly network: Promise<NetworkState | undefined>;
 }
 
 /** Streams the bundle; when this resolves, the job stands restored and held on the target. */
 export async function sendJob(job: JobToSend): Promise<SentJob> {
-  const { link, phases } = job;
+  const { phases, rest } = job;
   const beganAt = nowMs();
   let receivedAt = beganAt;
   let sent = { memoryBytes: 0, wireBytes: 0 };
-  await phases.run('transfer', () =>
-    link.send(
-      async (write) => {
-        sent = await feed(job, write);
-      },
-      () => {
+  let round: Round | undefined;
+  await phases.run('transfer', async () => {
+    if (rest?.follows === true) await tellStale(job, rest);
+    sent = await sendBoth(job, {
+      onReceived: () => {
         receivedAt = nowMs();
       },
-    ),
-  );
+      onRound: (done) => {
+        round = done;
+      },
+    });
+  });
   phases.mark('restore', receivedAt, nowMs());
-  return { ...sent, ms: Math.round((receivedAt - beganAt) * 10) / 10 };
+  const memoryBytes = sent.memoryBytes + (rest === undefined ? 0 : lazyBytesOf(rest.rest));
+  const ms = Math.round((receivedAt - beganAt) * 10) / 10;
+  const images = {
+    kind: 'final',
+    memoryBytes: sent.memoryBytes,
+    zeroBytes: 0,
+    pausedMs: 0,
+  } as const;
+  return {
+    memoryBytes,
+    wireBytes: sent.wireBytes + (round?.wireBytes ?? 0),
+    round: round ?? { ...images, wireBytes: sent.wireBytes, ms },
+  };
 }
 
-/** What a small job's images are like: the same number of files, a little of everything. */
-const rehearsal = { smallFiles: 24, smallBytes: 2_048, largeBytes: 1_048_576 } as const;
-
 /**
- * Sends made-up images the same way while the job still runs: the first bundle of a process takes
- * four times as long as the second, on both sides, until their code is compiled.
+ * The bundle, and the rest of the memory right behind it. Whichever fails ends the wait for the other:
+ * a restore waits for pages that no longer come, until it is undone.
  */
-export async function rehearse(job: JobToSend): Promise<void> {
-  const images = join(job.ready.work, 'rehearsal');
-  await makePrivateDirectory(images);
-  try {
-    const small = Buffer.alloc(rehearsal.smallBytes);
-    for (let number = 0; number < rehearsal.smallFiles; number += 1) {
-      await writeFile(join(images, `small-${number}.img`), small);
-    }
-    await writeFile(join(images, 'pages-1.img'), Buffer.alloc(rehearsal.largeBytes));
-    const trees = job.ready.trees.slice(0, 1).map((tree) => ({ ...tree, images }));
-    const made = { ...job, ready: { ...job.ready, trees } };
-    await job.link.rehearse(async (write) => {
-      await feed(made, write);
-    });
-  } finally {
-    await removeTree(images);
-  }
+async function sendBoth(
+  job: JobToSend,
+  on: { onReceived: () => void; onRound: (round: Round) => void },
+): Promise<{ memoryBytes: number; wireBytes: number }> {
+  const { link, rest } = job;
+  let sent = { memoryBytes: 0, wireBytes: 0 };
+  let isFed: () => void = () => undefined;
+  const fed = new Promise<void>((resolve) => {
+    isFed = resolve;
+  });
+  const bundle = link.send(async (write) => {
+    sent = await feed(job, write).finally(isFed);
+  }, on.onReceived);
+  const memory = async (): Promise<void> => {
+    if (rest === undefined || rest.follows) return;
+    await fed;
+    const send = (write: Write) => rest.memory.send(rest.rest, write);
+    on.onRound(await sendRound(job, 'final', send, restStream));
+  };
+  await Promise.all([bundle, memory()]);
+  return sent;
+}
+
+async function tellStale(job: JobToSend, { memory, rest }: MemoryToSend): Promise<void> {
+  await job.link.sendMemory(staleStream, (write) => memory.tellStale(rest, write));
 }
 
 /** The network section: an l2 job's state, or what an l3 job's addresses have. */
@@ -93,8 +117,9 @@ export function packNetwork(
   return packDocument(document);
 }
 
-async function feed(
-  { id, ready, plan, sockets, phases, network }: JobToSend,
+/** Writes the whole bundle; returns what it came to. */
+export async function feed(
+  { id, ready, plan, sockets, phases, network }: Omit<JobToSend, 'link' | 'rest'>,
   write: (bytes: Uint8Array) => Promise<void>,
 ): Promise<{ memoryBytes: number; wireBytes: number }> {
   const createdAt = isoNow();

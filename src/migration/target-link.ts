@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import { asMigrateError, MigrateError } from '../base/errors.ts';
 import { connect, type Peer, startAgent } from '../transport/index.ts';
 import { agentProgram } from './program.ts';
@@ -8,6 +9,7 @@ import {
   type InquiryAnswer,
   inquiryAnswer,
   liveNote,
+  type MemoryStreamName,
   type PlanAnswer,
   type PlanRequest,
   type PrepareRequest,
@@ -15,6 +17,8 @@ import {
   planAnswer,
   receivedNote,
   rehearsalStream,
+  wantedNote,
+  wantedPages,
 } from './protocol.ts';
 
 /** Rebuilding a namespace takes tens of milliseconds; a host that needs this long hangs. */
@@ -35,6 +39,13 @@ export interface Target {
     feed: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
     onReceived: () => void,
   ): Promise<void>;
+  /** Feeds a stream of memory; the last one resolves when nothing is missing over there. */
+  sendMemory(
+    name: MemoryStreamName,
+    feed: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
+  ): Promise<void>;
+  /** Who is told of pages that the job waits for over there. */
+  onWanted(listener: (pages: WantedPages) => void): void;
   /** Feeds a bundle that is thrown away. */
   rehearse(feed: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>): Promise<void>;
   /**
@@ -57,6 +68,8 @@ export async function connectTarget(host: string): Promise<Target> {
       notes: {
         [receivedNote]: () => listeners.received?.(),
         [liveNote]: () => listeners.live?.(),
+        [wantedNote]: (params) =>
+          listeners.wanted?.(parseMessage(wantedPages, params, 'pages that are wanted')),
       },
     });
     const calls = targetOver(agent.peer, listeners, async () => {
@@ -74,7 +87,10 @@ export async function connectTarget(host: string): Promise<Target> {
 interface Listeners {
   received?: () => void;
   live?: () => void;
+  wanted?: (pages: WantedPages) => void;
 }
+
+type WantedPages = z.infer<typeof wantedPages>;
 
 function targetOver(
   peer: Peer,
@@ -92,6 +108,10 @@ function targetOver(
     async send(feed, listener) {
       listeners.received = listener;
       await stream(peer, bundleStream, feed);
+    },
+    sendMemory: (name, feed) => stream(peer, name, feed),
+    onWanted(listener) {
+      listeners.wanted = listener;
     },
     rehearse: (feed) => stream(peer, rehearsalStream, feed),
     async commit(id, onLive) {

@@ -4,8 +4,15 @@ import type { UndoStack } from '../base/undo.ts';
 import { lockJob } from '../job/lock.ts';
 import { paths } from '../job/paths.ts';
 import { saveJob } from '../job/registry.ts';
+import type { ProcessPages } from '../memory/pages.ts';
 import { type Journal, openJournal, removeJournal } from './journal.ts';
-import type { CommitAnswer, PrepareRequest } from './protocol.ts';
+import {
+  type CommitAnswer,
+  type MemoryStreamName,
+  type PrepareRequest,
+  restStream,
+  staleStream,
+} from './protocol.ts';
 import {
   commitHere,
   prepareHost,
@@ -24,6 +31,8 @@ export interface TargetMove {
   rehearse(source: AsyncIterable<Uint8Array>): Promise<void>;
   /** Reads the bundle, restores the job and holds it. */
   receive(source: AsyncIterable<Uint8Array>, received: () => void): Promise<void>;
+  /** Reads a stream of its memory; after the last one nothing may be missing. */
+  receiveMemory(name: MemoryStreamName, source: AsyncIterable<Uint8Array>): Promise<void>;
   /** The job runs here; there is no way back. */
   commit(tellLive: () => void): Promise<CommitAnswer>;
   finish(): Promise<void>;
@@ -32,13 +41,18 @@ export interface TargetMove {
   connectionEnded(): Promise<void>;
 }
 
-export function createTargetMove(request: PrepareRequest, undo: UndoStack): TargetMove {
+export function createTargetMove(
+  request: PrepareRequest,
+  undo: UndoStack,
+  onWanted: (pages: ProcessPages) => void,
+): TargetMove {
   const { id } = request;
   const work = join(paths.moves, `${id}.in`);
   let journal: Journal | undefined;
   let host: ReadyHost | undefined;
   let saved: Promise<void> = Promise.resolve();
   let received: ReceivedJob | undefined;
+  let follows = false;
   let stage: 'open' | 'committed' | 'resumed' = 'open';
   let announced: Promise<void> = Promise.resolve();
   let committing: Promise<CommitAnswer> | undefined;
@@ -73,6 +87,7 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
   async function tidyUp(): Promise<void> {
     await saved;
     await expect(host).established.settle();
+    await expect(host).memory?.settled;
     await removeWork(work);
     await journal?.close();
     journal = undefined;
@@ -86,7 +101,7 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
       journal = await openTargetJournal(request);
       await journal.write('prepared');
       try {
-        host = await prepareHost(request, work, undo);
+        host = await prepareHost(request, work, undo, onWanted);
       } catch (error) {
         await rollback().catch(() => undefined);
         throw asMigrateError(error, 'RESTORE_FAILED');
@@ -94,7 +109,22 @@ export function createTargetMove(request: PrepareRequest, undo: UndoStack): Targ
     },
     rehearse: (source) => rehearse(source, join(work, 'rehearsal'), id),
     async receive(source, tellReceived) {
-      received = await restoreHeld(request, work, expect(host), { source, tellReceived });
+      try {
+        received = await restoreHeld(request, work, expect(host), {
+          ...{ source, tellReceived, follows },
+        });
+      } catch (error) {
+        host?.memory?.fail(error);
+        throw error;
+      }
+    },
+    async receiveMemory(name, source) {
+      const memory = expect(expect(host).memory);
+      await memory.receive(source);
+      if (name === staleStream) follows = true;
+      if (name !== restStream) return;
+      await memory.complete();
+      if (!follows) memory.open();
     },
     commit(tellLive) {
       committing = commit(tellLive);

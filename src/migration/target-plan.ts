@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { arch, hostname } from 'node:os';
 import { asMigrateError } from '../base/errors.ts';
-import { type CriuFacts, checkCriu } from '../criu/check.ts';
+import { type CriuFacts, checkCriu, hasFeature } from '../criu/check.ts';
 import { namespaceIn } from '../host/proc.ts';
 import { netnsNameOf } from '../job/paths.ts';
 import { isNetnsJob } from '../job/record.ts';
@@ -42,6 +42,7 @@ export async function planOnTarget(request: PlanRequest): Promise<PlanAnswer> {
     host: hostname(),
     kernel: criu?.kernel ?? '',
     criuVersion: criu?.version ?? '',
+    lazy: criu !== undefined && (await hasFeature('uffd-noncoop')),
     ...(facts ?? {}),
     ...(chosen === undefined ? {} : { macs: chosen.macs }),
     problems,

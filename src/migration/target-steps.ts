@@ -7,6 +7,7 @@ import { killCgroup } from '../host/cgroup.ts';
 import { makePrivateDirectory, removeTree } from '../host/files.ts';
 import { installJobInit } from '../job/launch.ts';
 import { isNetnsJob, type StoredJob } from '../job/record.ts';
+import type { ProcessPages } from '../memory/pages.ts';
 import { type NetworkState, parseNetworkState } from '../network/l2/state.ts';
 import { addNeighbours } from '../network/neighbours.ts';
 import { establish } from '../restore/establish.ts';
@@ -14,6 +15,7 @@ import type { Established } from '../restore/established.ts';
 import { ensureLog, placeFiles } from '../restore/files.ts';
 import { type ArmedRestore, armHeldRestore, type HeldJob } from '../restore/held-job.ts';
 import { madePathOf } from '../restore/made.ts';
+import { type ArrivingMemory, openArrivingMemory } from '../restore/memory.ts';
 import { receiveBundle } from '../restore/receive.ts';
 import { setSockets } from '../restore/sockets.ts';
 import { announceJob } from './announce-job.ts';
@@ -25,12 +27,15 @@ import { recordOf } from './record-of.ts';
 export interface ReadyHost {
   readonly established: Established;
   readonly restoring: ArmedRestore;
+  /** Of a job whose memory comes beside its bundle. */
+  readonly memory: ArrivingMemory | undefined;
 }
 
 export async function prepareHost(
   request: PrepareRequest,
   work: string,
   undo: UndoStack,
+  onWanted: (pages: ProcessPages) => void,
 ): Promise<ReadyHost> {
   const { job, id } = request;
   undo.push('work directory', () => removeTree(work));
@@ -43,7 +48,12 @@ export async function prepareHost(
     undo,
   );
   addNeighbours(request.neighbours, established.device, established.netns);
-  return { established, restoring: await armRestore(request, work, established, undo) };
+  const { cgroup } = established;
+  const images = join(work, 'images');
+  const memory = request.lazy
+    ? await openArrivingMemory({ work, images, cgroup, onWanted }, undo)
+    : undefined;
+  return { established, memory, restoring: await armRestore(request, work, established, undo) };
 }
 
 export async function removeWork(work: string): Promise<void> {
@@ -64,15 +74,22 @@ export interface ReceivedJob {
 export async function restoreHeld(
   request: PrepareRequest,
   work: string,
-  { established, restoring }: ReadyHost,
-  { source, tellReceived }: { source: AsyncIterable<Uint8Array>; tellReceived: () => void },
+  { established, restoring, memory }: ReadyHost,
+  from: {
+    readonly source: AsyncIterable<Uint8Array>;
+    readonly tellReceived: () => void;
+    /** The job runs before its memory is there. */
+    readonly follows: boolean;
+  },
 ): Promise<ReceivedJob> {
-  const { manifest, network, socketSettings } = await receiveBundle(source, work, request.id);
+  const { manifest, network, socketSettings } = await receiveBundle(from.source, work, request.id);
   refuseOtherJob(request, manifest);
-  tellReceived();
+  from.tellReceived();
   await updatePlace(established, network);
   try {
     await placeFiles(manifest, join(work, 'files'));
+    await memory?.expect(join(work, 'images'));
+    if (from.follows) memory?.open();
     const held = await restoring.begin();
     const warnings = await setSockets(socketSettings, { ...established, initPid: held.initPid });
     return { manifest, held, place: established, warnings };
@@ -119,7 +136,7 @@ export async function commitHere(
 }
 
 async function armRestore(
-  { job, trees }: PrepareRequest,
+  { job, trees, lazy }: PrepareRequest,
   work: string,
   established: Established,
   undo: UndoStack,
@@ -134,6 +151,7 @@ async function armRestore(
     established,
     ...(job.rootfs === undefined ? {} : { rootfs: job.rootfs }),
     trees,
+    lazy,
   });
   undo.push('restore', () => restoring.discard());
   return restoring;

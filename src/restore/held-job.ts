@@ -32,6 +32,8 @@ export interface HoldWish {
   readonly rootfs?: string;
   /** A named namespace's, in the order of their images. */
   readonly trees?: readonly TreeWish[] | undefined;
+  /** Its memory comes from a pager, which listens in `work`. */
+  readonly lazy?: boolean;
 }
 
 /** A restore whose programs have started already; the images may still be on their way. */
@@ -93,13 +95,14 @@ async function makePlaces({ name, work, established, trees }: HoldWish): Promise
   );
 }
 
-function armOne({ name, images, work, established, rootfs }: HoldWish): Promise<CriuProcess> {
+function armOne({ name, images, work, established, rootfs, lazy }: HoldWish): Promise<CriuProcess> {
   return armRestore({
     images,
     work,
     cgroup: established.cgroup,
     keepLogAs: failureLogOf(name, 'restore'),
     root: rootfs ?? '/',
+    ...(lazy === undefined ? {} : { lazy }),
     ...(established.netns === undefined ? {} : { netns: established.netns }),
   });
 }

@@ -88,6 +88,8 @@ export const moved: MoveResult = {
   job: 'web',
   kind: 'l3',
   mode: 'stop-copy',
+  modeReason: 'its memory is small',
+  predictedFrozenMs: null,
   source: 'a',
   target: 'b',
   location: 'target-running',

@@ -1,0 +1,94 @@
+import { readLazyPages } from '../criu/pagemap.ts';
+import { cgroupPids, freezeCgroups, thawCgroup } from '../host/cgroup.ts';
+import { nowMs } from '../host/clock.ts';
+import { pidsOf, readProcess } from '../host/proc.ts';
+import type { StoredJob } from '../job/record.ts';
+import { type ProcessPages, pagesOf } from '../memory/pages.ts';
+import {
+  createMemorySource,
+  type ProcessToSend,
+  type RestOfMemory,
+  type Tracking,
+} from '../memory/source.ts';
+import { createRecordWriter, type SentPages, type Write } from '../memory/write-records.ts';
+
+/** What one round of sending came to. */
+export interface MemoryRound extends SentPages {
+  /** How long the job was stopped for it, milliseconds. */
+  readonly pausedMs: number;
+}
+
+/** The memory of a job on its way to the target, ahead of the freeze and after it. */
+export interface JobMemory {
+  /** A round while the job runs: what the target lacks. */
+  ahead(write: Write): Promise<MemoryRound>;
+  /** Of the frozen job, whose images list its pages: what the target lacks. */
+  rest(images: string): Promise<RestOfMemory>;
+  /** Tells which pages are old over there; no round may be under way. */
+  tellStale(rest: RestOfMemory, write: Write): Promise<void>;
+  /** Sends the rest; pages that the running job waits for over there go first. */
+  send(rest: RestOfMemory, write: Write): Promise<MemoryRound>;
+  /** The job waits for these pages. */
+  ask(pages: ProcessPages): void;
+  close(): Promise<void>;
+}
+
+/** A job that can't be stopped for an instant can't be frozen either. */
+const pauseTimeoutMs = 5_000;
+
+export function openJobMemory(job: StoredJob, tracking: Tracking): JobMemory {
+  const source = createMemorySource(tracking);
+  const asked: ProcessPages[] = [];
+  return {
+    async ahead(write) {
+      const out = createRecordWriter(write);
+      let pausedMs = 0;
+      await source.ahead(await processesOf(job), out, async (work) => {
+        const from = nowMs();
+        try {
+          await freezeCgroups([job.cgroup], pauseTimeoutMs);
+          await work();
+        } finally {
+          await thawCgroup(job.cgroup);
+          pausedMs = nowMs() - from;
+        }
+      });
+      await out.end();
+      return { ...out.sent, pausedMs };
+    },
+    async rest(images) {
+      return source.rest(await processesOf(job), await readLazyPages(images));
+    },
+    async tellStale({ stale }, write) {
+      const out = createRecordWriter(write);
+      for (const { pid, runs } of stale) {
+        for (const run of runs) await out.stale(pid, run);
+      }
+      await out.end();
+    },
+    async send(rest, write) {
+      const out = createRecordWriter(write);
+      await source.send(rest, out, () => asked.shift());
+      await out.end();
+      return { ...out.sent, pausedMs: 0 };
+    },
+    ask: (pages) => void asked.push(pages),
+    close: () => source.close(),
+  };
+}
+
+/** Pages in a list, all processes together. */
+export function countPages(all: readonly ProcessPages[]): number {
+  return all.reduce((sum, { runs }) => sum + pagesOf(runs), 0);
+}
+
+async function processesOf(job: StoredJob): Promise<ProcessToSend[]> {
+  const found = await Promise.all(
+    (await cgroupPids(job.cgroup)).map(async (pid): Promise<ProcessToSend | undefined> => {
+      const [stat, pids] = await Promise.all([readProcess(pid), pidsOf(pid)]);
+      if (stat === undefined) return undefined;
+      return { pid, nsPid: pids[1] ?? pid, startTime: stat.startTime };
+    }),
+  );
+  return found.filter((one) => one !== undefined);
+}

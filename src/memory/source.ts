@@ -1,0 +1,212 @@
+import type { FileHandle } from 'node:fs/promises';
+import { createPageDigests, type PageDigests } from './digests.ts';
+import { memoryLimits } from './limits.ts';
+import { createPageTable, type PageRun, type PageTable, type ProcessPages } from './pages.ts';
+import { openMemory, type Piece, piecesOf, readPieces } from './process-memory.ts';
+import { forgetWrites, type ScannedRun, scanPages } from './scan.ts';
+import type { RecordWriter } from './write-records.ts';
+
+/**
+ * How the source knows what a job has written to since it was sent. `soft-dirty`: the kernel says so
+ * (CONFIG_MEM_SOFT_DIRTY). `digest`: all is read again and compared with what it was. `none`: nothing
+ * is sent twice.
+ */
+export type Tracking = 'soft-dirty' | 'digest' | 'none';
+
+/** A process of the job, as this host and as its own PID namespace number it. */
+export interface ProcessToSend {
+  readonly pid: number;
+  readonly nsPid: number;
+  /** With the pid it names one process for ever. */
+  readonly startTime: number;
+}
+
+/** What is still to be sent of a frozen job. */
+export interface RestOfMemory {
+  /** Every page that CRIU has listed. */
+  readonly all: readonly ProcessPages[];
+  readonly wanted: readonly ProcessPages[];
+  /** Those of them that the target has in an old form. */
+  readonly stale: readonly ProcessPages[];
+}
+
+/** A job's memory on its way: what the target has of it, and what it lacks. */
+export interface MemorySource {
+  /**
+   * Sends what the target does not have, while the job runs. `pause` stops the job for the instant in
+   * which the kernel is asked what was written to; nobody is stopped where it can't be asked.
+   */
+  ahead(
+    processes: readonly ProcessToSend[],
+    out: RecordWriter,
+    pause: (work: () => Promise<void>) => Promise<void>,
+  ): Promise<void>;
+  /** Of a frozen job whose pages CRIU has listed: what the target lacks of them. */
+  rest(processes: readonly ProcessToSend[], lazy: readonly ProcessPages[]): Promise<RestOfMemory>;
+  /**
+   * Sends it; `asked` names pages that somebody waits for, they go first. With digests it reads all
+   * and sends what has changed.
+   */
+  send(rest: RestOfMemory, out: RecordWriter, asked: () => ProcessPages | undefined): Promise<void>;
+  close(): Promise<void>;
+}
+
+const { pageBytes } = memoryLimits;
+
+/** Values of `known`. */
+const sent = 1;
+
+interface Tracked extends ProcessToSend {
+  readonly memory: FileHandle;
+  readonly known: PageTable;
+  readonly digests: PageDigests;
+}
+
+export function createMemorySource(tracking: Tracking): MemorySource {
+  const tracked = new Map<number, Tracked>();
+
+  /** Processes come and go while the job runs; a number that comes again is another process. */
+  async function update(processes: readonly ProcessToSend[], out?: RecordWriter): Promise<void> {
+    for (const process of processes) {
+      const before = tracked.get(process.nsPid);
+      if (before?.startTime === process.startTime && before.pid === process.pid) continue;
+      await before?.memory.close();
+      tracked.delete(process.nsPid);
+      const memory = await openMemory(process.pid);
+      if (memory === undefined) continue;
+      if (before !== undefined) await out?.forget(process.nsPid);
+      const known = createPageTable();
+      tracked.set(process.nsPid, { ...process, memory, known, digests: createPageDigests() });
+    }
+  }
+
+  async function sendPieces(pieces: Iterable<Piece>, out: RecordWriter): Promise<void> {
+    await readPieces(pieces, async (pid, address, content) => {
+      const process = tracked.get(pid);
+      if (process === undefined) return;
+      if (tracking !== 'digest') await out.pages(pid, address, content);
+      else await sendChanged(process, address, content, out);
+      for (let at = 0; at < content.length; at += pageBytes) process.known.set(address + at, sent);
+    });
+    await out.flush();
+  }
+
+  return {
+    async ahead(processes, out, pause) {
+      await update(processes, out);
+      const found = new Map<Tracked, readonly ScannedRun[]>();
+      const look = async (): Promise<void> => {
+        for (const process of tracked.values()) {
+          found.set(process, await scanPages(process.pid));
+          if (tracking === 'soft-dirty') await forgetWrites(process.pid).catch(() => undefined);
+        }
+      };
+      await (tracking === 'soft-dirty' ? pause(look) : look());
+      await sendPieces(piecesAhead(found, tracking), out);
+    },
+    async rest(processes, lazy) {
+      await update(processes);
+      const wanted: ProcessPages[] = [];
+      const stale: ProcessPages[] = [];
+      for (const { pid, runs } of lazy) {
+        const process = tracked.get(pid);
+        const known = process?.known;
+        if (process === undefined || known === undefined) {
+          wanted.push({ pid, runs });
+        } else if (tracking === 'digest') {
+          wanted.push({ pid, runs });
+        } else {
+          const dirty = await dirtyPages(process.pid);
+          const isWanted = (value: number): boolean => value !== sent;
+          const fresh = runs.flatMap((run) => known.split(run, isWanted));
+          const old = overlap(runs, dirty).flatMap((run) => known.split(run, (v) => v === sent));
+          wanted.push({ pid, runs: [...fresh, ...old] });
+          stale.push({ pid, runs: old });
+        }
+      }
+      return { all: lazy, wanted, stale };
+    },
+    async send({ wanted }, out, asked) {
+      await sendPieces(piecesOfRest(wanted, tracked, asked), out);
+    },
+    async close() {
+      for (const { memory } of tracked.values()) await memory.close();
+      tracked.clear();
+    },
+  };
+}
+
+function* piecesAhead(
+  found: ReadonlyMap<Tracked, readonly ScannedRun[]>,
+  tracking: Tracking,
+): Iterable<Piece> {
+  for (const [{ memory, nsPid, known }, runs] of found) {
+    for (const run of runs) {
+      const all = tracking === 'digest' || run.isDirty;
+      const lacking = all ? [run] : known.split(run, (value) => value !== sent);
+      yield* piecesOf(memory, nsPid, lacking);
+    }
+  }
+}
+
+function* piecesOfRest(
+  wanted: readonly ProcessPages[],
+  tracked: ReadonlyMap<number, Tracked>,
+  asked: () => ProcessPages | undefined,
+): Iterable<Piece> {
+  for (const { pid, runs } of wanted) {
+    const process = tracked.get(pid);
+    if (process === undefined) continue;
+    for (const piece of piecesOf(process.memory, pid, runs)) {
+      for (let first = asked(); first !== undefined; first = asked()) {
+        const other = tracked.get(first.pid);
+        if (other !== undefined) yield* piecesOf(other.memory, first.pid, first.runs);
+      }
+      yield piece;
+    }
+  }
+}
+
+async function sendChanged(
+  { nsPid, digests }: Tracked,
+  address: number,
+  content: Buffer,
+  out: RecordWriter,
+): Promise<void> {
+  let from = -1;
+  for (let at = 0; at <= content.length; at += pageBytes) {
+    const differs =
+      at < content.length && digests.differs(address + at, content.subarray(at, at + pageBytes));
+    if (differs && from < 0) from = at;
+    if (!differs && from >= 0) {
+      await out.pages(nsPid, address + from, content.subarray(from, at));
+      from = -1;
+    }
+  }
+}
+
+async function dirtyPages(pid: number): Promise<PageRun[]> {
+  return (await scanPages(pid)).filter(({ isDirty }) => isDirty);
+}
+
+/** What lies in both of two sorted lists of runs. */
+function overlap(one: readonly PageRun[], other: readonly PageRun[]): PageRun[] {
+  const found: PageRun[] = [];
+  let at = 0;
+  for (const run of one) {
+    const end = run.start + run.pages * pageBytes;
+    while (at > 0 && endOf(other[at - 1]) > run.start) at -= 1;
+    for (; at < other.length; at += 1) {
+      const candidate = other[at] as PageRun;
+      if (candidate.start >= end) break;
+      const start = Math.max(run.start, candidate.start);
+      const pages = (Math.min(end, endOf(candidate)) - start) / pageBytes;
+      if (pages > 0) found.push({ start, pages });
+    }
+  }
+  return found;
+}
+
+function endOf(run: PageRun | undefined): number {
+  return run === undefined ? 0 : run.start + run.pages * pageBytes;
+}

@@ -1,0 +1,151 @@
+import { MigrateError } from '../base/errors.ts';
+import type { ReadyDump } from '../checkpoint/freeze.ts';
+import {
+  countPages,
+  type JobMemory,
+  type MemoryRound,
+  openJobMemory,
+} from '../checkpoint/memory.ts';
+import { nowMs } from '../host/clock.ts';
+import type { StoredJob } from '../job/record.ts';
+import { memoryLimits } from '../memory/limits.ts';
+import type { RestOfMemory } from '../memory/source.ts';
+import type { MemoryPlan } from './choose-mode.ts';
+import type { Round } from './events.ts';
+import type { Phases } from './phases.ts';
+import { nextStep } from './pre-copy.ts';
+import { type MemoryStreamName, memoryStream, restStream } from './protocol.ts';
+import type { Target } from './target-link.ts';
+
+const { pageBytes } = memoryLimits;
+/** What a frozen time has besides memory, until a move has been measured; docs/decisions/0010. */
+const fixedMs = 80;
+
+/** How the rounds ahead of the freeze ended. */
+export interface AheadResult {
+  readonly rounds: readonly Round[];
+  readonly predictedMs: number | undefined;
+  /** Memory follows the job, because nothing else keeps --max-frozen. */
+  readonly follows: boolean;
+  readonly warnings: readonly string[];
+}
+
+type Way = { readonly link: Target; readonly phases: Phases };
+
+/** The memory of a job that travels beside its images. */
+export function openMemory(job: StoredJob, plan: MemoryPlan): JobMemory | undefined {
+  return plan.lazy ? openJobMemory(job, plan.tracking) : undefined;
+}
+
+/** Sends memory while the job runs, round by round, until a freeze is worth it. */
+export async function sendAhead(
+  { memory, link, phases }: Way & { readonly memory: JobMemory | undefined },
+  plan: MemoryPlan,
+  maxFrozenMs: number | undefined,
+): Promise<AheadResult> {
+  const follows = plan.mode === 'post-copy';
+  if (memory === undefined || plan.tracking === 'none') {
+    return { rounds: [], predictedMs: undefined, follows, warnings: [] };
+  }
+  return phases.run('pre-copy', () => sendRounds({ memory, link, phases }, plan, maxFrozenMs));
+}
+
+/** What is left of a frozen job's memory. */
+export async function restOf(
+  { trees }: ReadyDump,
+  memory: JobMemory | undefined,
+  follows: boolean,
+): Promise<MemoryToSend | undefined> {
+  if (memory === undefined) return undefined;
+  return { memory, rest: await memory.rest(trees[0]?.images ?? ''), follows };
+}
+
+/** Sends what the job, which runs over there already, still lacks. */
+export async function followUp(
+  { link, phases }: Way,
+  what: MemoryToSend | undefined,
+): Promise<Round[]> {
+  if (what?.follows !== true) return [];
+  const { memory, rest } = what;
+  link.onWanted((pages) => memory.ask(pages));
+  return [
+    await phases.run('post-copy', () =>
+      sendRound({ link, phases }, 'post-copy', (write) => memory.send(rest, write), restStream),
+    ),
+  ];
+}
+
+export interface MemoryToSend {
+  readonly memory: JobMemory;
+  readonly rest: RestOfMemory;
+  /** It is sent when the job runs over there. */
+  readonly follows: boolean;
+}
+
+async function sendRounds(
+  what: Way & { readonly memory: JobMemory },
+  plan: MemoryPlan,
+  maxFrozenMs: number | undefined,
+): Promise<AheadResult> {
+  const follows = plan.mode === 'post-copy';
+  const rounds: Round[] = [];
+  for (;;) {
+    rounds.push(await sendRound(what, 'pre-copy', (write) => what.memory.ahead(write)));
+    const measured = rounds.map(({ memoryBytes, ms }) => ({ sentBytes: memoryBytes, ms }));
+    const next = nextStep(measured, plan, { maxFrozenMs, fixedMs });
+    const { predictedMs } = next;
+    if (next.step === 'freeze') return { rounds, predictedMs, follows, warnings: [] };
+    if (next.step === 'round') continue;
+    // Memory that follows by plan need not converge, it only has less to follow.
+    if (follows) return { rounds, predictedMs, follows, warnings: [] };
+    const said = `pre-copy does not converge after ${rounds.length} rounds: ${next.why}`;
+    if (maxFrozenMs === undefined) {
+      return { rounds, predictedMs, follows: false, warnings: [said] };
+    }
+    if (plan.mayFollow) return { rounds, predictedMs, follows: true, warnings: [said] };
+    throw new MigrateError(
+      'NOT_CONVERGING',
+      `${said}; ${predictedMs} ms frozen are to be expected`,
+      {
+        side: 'source',
+        hint: 'allow more with --max-frozen, or let memory follow the job with --mode post-copy',
+      },
+    );
+  }
+}
+
+/** One stream of memory, measured. */
+export async function sendRound(
+  { link, phases }: { readonly link: Target; readonly phases: Phases },
+  kind: Round['kind'],
+  send: (write: (bytes: Uint8Array) => Promise<void>) => Promise<MemoryRound>,
+  name: MemoryStreamName = memoryStream,
+): Promise<Round> {
+  const from = nowMs();
+  let wireBytes = 0;
+  let done: MemoryRound | undefined;
+  await link.sendMemory(name, async (write) => {
+    done = await send(async (bytes) => {
+      if (kind !== 'post-copy') phases.check();
+      wireBytes += bytes.length;
+      await write(bytes);
+    });
+  });
+  return {
+    kind,
+    memoryBytes: ((done?.data ?? 0) + (done?.zero ?? 0)) * pageBytes,
+    zeroBytes: (done?.zero ?? 0) * pageBytes,
+    wireBytes,
+    ms: tenth(nowMs() - from),
+    pausedMs: tenth(done?.pausedMs ?? 0),
+  };
+}
+
+/** All of a job's memory that is restored lazily, bytes. */
+export function lazyBytesOf(rest: RestOfMemory): number {
+  return countPages(rest.all) * pageBytes;
+}
+
+function tenth(ms: number): number {
+  return Math.round(ms * 10) / 10;
+}
