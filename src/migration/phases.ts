@@ -11,6 +11,8 @@ export interface Phases {
   warn(messages: readonly string[]): void;
   /** INTERRUPTED or TIMED_OUT when somebody wants the move to stop, and it still can. */
   check(): void;
+  /** The same while something is waited for: it rejects as `check` throws. */
+  orStopped<T>(work: Promise<T>): Promise<T>;
   /** From here on there is only forward: nobody's signal counts any more. */
   pointOfNoReturn(): void;
   /** Milliseconds since the move began. */
@@ -44,6 +46,9 @@ export function createPhases(options: PhaseOptions): Phases {
     warn(messages) {
       for (const message of messages) options.onEvent({ type: 'warning', message });
     },
+    orStopped(work) {
+      return orStopped(work, options, begin, check);
+    },
     pointOfNoReturn() {
       canStop = false;
     },
@@ -63,6 +68,34 @@ export function createPhases(options: PhaseOptions): Phases {
       list.push({ name, startMs: since(beganAt), ms: round(endedAt - beganAt) });
     },
   };
+}
+
+async function orStopped<T>(
+  work: Promise<T>,
+  { signal, timeoutMs }: PhaseOptions,
+  begin: number,
+  check: () => void,
+): Promise<T> {
+  let look: () => void = () => undefined;
+  const stopped = new Promise<never>((_, reject) => {
+    look = () => {
+      try {
+        check();
+      } catch (error) {
+        reject(error);
+      }
+    };
+  });
+  const leftMs = timeoutMs === undefined ? undefined : begin + timeoutMs - nowMs() + 1;
+  const timer = leftMs === undefined ? undefined : setTimeout(look, leftMs);
+  signal?.addEventListener('abort', look);
+  look();
+  try {
+    return await Promise.race([work, stopped]);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', look);
+  }
 }
 
 function interruption(signal: AbortSignal): MigrateError {

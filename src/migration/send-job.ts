@@ -20,6 +20,8 @@ export interface SentJob {
   readonly wireBytes: number;
   /** The round in the frozen window. */
   readonly round: Round;
+  /** Memory that follows the job. */
+  readonly following?: Promise<Round> | undefined;
 }
 
 export interface JobToSend {
@@ -42,6 +44,7 @@ export async function sendJob(job: JobToSend): Promise<SentJob> {
   let receivedAt = beganAt;
   let sent = { memoryBytes: 0, wireBytes: 0 };
   let round: Round | undefined;
+  let following: Promise<Round> | undefined;
   await phases.run('transfer', async () => {
     if (rest?.follows === true) await tellStale(job, rest);
     sent = await sendBoth(job, {
@@ -50,6 +53,9 @@ export async function sendJob(job: JobToSend): Promise<SentJob> {
       },
       onRound: (done) => {
         round = done;
+      },
+      onFollowing: (rest) => {
+        following = rest;
       },
     });
   });
@@ -66,6 +72,7 @@ export async function sendJob(job: JobToSend): Promise<SentJob> {
     memoryBytes,
     wireBytes: sent.wireBytes + (round?.wireBytes ?? 0),
     round: round ?? { ...images, wireBytes: sent.wireBytes, ms },
+    following,
   };
 }
 
@@ -75,9 +82,13 @@ export async function sendJob(job: JobToSend): Promise<SentJob> {
  */
 async function sendBoth(
   job: JobToSend,
-  on: { onReceived: () => void; onRound: (round: Round) => void },
+  on: {
+    readonly onReceived: () => void;
+    readonly onRound: (round: Round) => void;
+    readonly onFollowing: (round: Promise<Round>) => void;
+  },
 ): Promise<{ memoryBytes: number; wireBytes: number }> {
-  const { link, rest } = job;
+  const { link, rest, phases } = job;
   let sent = { memoryBytes: 0, wireBytes: 0 };
   let isFed: () => void = () => undefined;
   const fed = new Promise<void>((resolve) => {
@@ -86,13 +97,25 @@ async function sendBoth(
   const bundle = link.send(async (write) => {
     sent = await feed(job, write).finally(isFed);
   }, on.onReceived);
-  const memory = async (): Promise<void> => {
-    if (rest === undefined || rest.follows) return;
-    await fed;
-    const send = (write: Write) => rest.memory.send(rest.rest, write);
-    on.onRound(await sendRound(job, 'final', send, restStream));
-  };
-  await Promise.all([bundle, memory()]);
+  if (rest === undefined) {
+    await phases.orStopped(bundle);
+    return sent;
+  }
+  link.onWanted((pages) => rest.memory.ask(pages));
+  const send = (write: Write) => rest.memory.send(rest.rest, write);
+  const kind = rest.follows ? 'post-copy' : 'final';
+  const memory = fed.then(() => sendRound(job, kind, send, restStream));
+  memory.catch(() => undefined);
+  bundle.catch(() => undefined);
+  if (rest.follows) {
+    on.onFollowing(memory);
+    // Its end is not waited for, its failure is.
+    const failed = memory.then(() => bundle);
+    await phases.orStopped(Promise.race([bundle, failed]));
+  } else {
+    const [, round] = await phases.orStopped(Promise.all([bundle, memory]));
+    on.onRound(round);
+  }
   return sent;
 }
 

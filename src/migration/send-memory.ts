@@ -14,7 +14,7 @@ import type { MemoryPlan } from './choose-mode.ts';
 import type { Round } from './events.ts';
 import type { Phases } from './phases.ts';
 import { nextStep } from './pre-copy.ts';
-import { type MemoryStreamName, memoryStream, restStream } from './protocol.ts';
+import { type MemoryStreamName, memoryStream } from './protocol.ts';
 import type { Target } from './target-link.ts';
 
 const { pageBytes } = memoryLimits;
@@ -60,19 +60,12 @@ export async function restOf(
   return { memory, rest: await memory.rest(trees[0]?.images ?? ''), follows };
 }
 
-/** Sends what the job, which runs over there already, still lacks. */
+/** Waits for the memory of a job that runs over there already. */
 export async function followUp(
-  { link, phases }: Way,
-  what: MemoryToSend | undefined,
+  phases: Phases,
+  following: Promise<Round> | undefined,
 ): Promise<Round[]> {
-  if (what?.follows !== true) return [];
-  const { memory, rest } = what;
-  link.onWanted((pages) => memory.ask(pages));
-  return [
-    await phases.run('post-copy', () =>
-      sendRound({ link, phases }, 'post-copy', (write) => memory.send(rest, write), restStream),
-    ),
-  ];
+  return following === undefined ? [] : [await phases.run('post-copy', () => following)];
 }
 
 export interface MemoryToSend {
@@ -126,7 +119,7 @@ export async function sendRound(
   let done: MemoryRound | undefined;
   await link.sendMemory(name, async (write) => {
     done = await send(async (bytes) => {
-      if (kind !== 'post-copy') phases.check();
+      phases.check();
       wireBytes += bytes.length;
       await write(bytes);
     });

@@ -51,6 +51,7 @@ enum { MISSING = 0, STORED = 1, ZERO = 2 };
 enum { AROUND_FAULT = 16, AT_ONCE = 256 };
 /* Out of memory is waited for this long, 10 ms at a time, before the job is given up. */
 enum { NO_MEMORY_TRIES = 6000 };
+enum { ASK_AGAIN_MS = 1000 };
 /* Slots that can be waited for at once: a thread each. */
 enum { WAITING_MAX = 65536 };
 /* Index runs of a process are sorted; what is found in none was never written to. */
@@ -333,8 +334,11 @@ static u64 smaller(u64 a, u64 b)
 	return a < b ? a : b;
 }
 
-/* 0 when the page is still to come, or what has happened must be read first. */
-static int serve(struct space *s, u64 address)
+/*
+ * 0 when the page is still to come, or what has happened must be read first. `ask` for it the first
+ * time, and again when nothing has come for a while: what is sent may find no room.
+ */
+static int serve(struct space *s, u64 address, int ask)
 {
 	u64 at = find(s, address);
 	i64 done;
@@ -345,7 +349,8 @@ static int serve(struct space *s, u64 address)
 		u64 most = smaller(AROUND_FAULT, (s->ranges[at].end - address) / PAGE);
 		u8 seen = state[slot];
 		if (seen == MISSING) {
-			call3(SYS_write, 4, &slot, sizeof(slot));
+			if (ask)
+				call3(SYS_write, 4, &slot, sizeof(slot));
 			return 0;
 		}
 		done = fill(s, address, slot, seen == ZERO ? 1 : alike(slot, most, seen), seen == ZERO);
@@ -366,12 +371,12 @@ static struct space *space_of(i64 fd)
 }
 
 /* The state has changed, or a mapping has: whoever waits may be served now. */
-static void serve_waiting(void)
+static void serve_waiting(int ask)
 {
 	u64 kept = 0;
 	for (u64 i = 0; i < waiting_count; i++) {
 		struct space *s = space_of(waiting[i].fd);
-		if (s && !serve(s, waiting[i].address))
+		if (s && !serve(s, waiting[i].address, ask))
 			waiting[kept++] = waiting[i];
 	}
 	waiting_count = kept;
@@ -388,7 +393,7 @@ static int event(u64 number)
 	switch (message.event) {
 	case PAGEFAULT: {
 		u64 address = message.b & ~(PAGE - 1);
-		if (serve(s, address))
+		if (serve(s, address, 1))
 			break;
 		if (waiting_count == WAITING_MAX)
 			give_up();
@@ -579,7 +584,7 @@ __attribute__((used)) void pager(u64 *stack)
 	int busy = 0;
 	for (;;) {
 		u64 count = watch(3, criu);
-		i64 ready = call3(SYS_poll, polled, count, busy ? 0 : waiting_count ? 1000 : -1);
+		i64 ready = call3(SYS_poll, polled, count, busy ? 0 : waiting_count ? ASK_AGAIN_MS : -1);
 		int happened = 0;
 		if (ready < 0 && ready != EINTR_)
 			give_up();
@@ -611,7 +616,7 @@ __attribute__((used)) void pager(u64 *stack)
 			}
 		}
 		if (waiting_count)
-			serve_waiting();
+			serve_waiting(ready == 0);
 		if (!finished) {
 			if (agent_gone && !accepted)
 				leave(1);
