@@ -3,6 +3,7 @@ import { cgroupPids, freezeCgroups, thawCgroup } from '../host/cgroup.ts';
 import { nowMs } from '../host/clock.ts';
 import { pidsOf, readProcess } from '../host/proc.ts';
 import type { StoredJob } from '../job/record.ts';
+import { type AskedPages, createAskedPages } from '../memory/asked.ts';
 import { type ProcessPages, pagesOf } from '../memory/pages.ts';
 import {
   createMemorySource,
@@ -26,10 +27,10 @@ export interface JobMemory {
   rest(images: string): Promise<RestOfMemory>;
   /** Tells which pages are old over there; no round may be under way. */
   tellStale(rest: RestOfMemory, write: Write): Promise<void>;
-  /** Sends the rest; pages that the running job waits for over there go first. */
+  /** Sends the rest. */
   send(rest: RestOfMemory, write: Write): Promise<MemoryRound>;
-  /** The job waits for these pages. */
-  ask(pages: ProcessPages): void;
+  /** What the job waits for over there, and whether all else may be sent: `send` goes by it. */
+  readonly asked: AskedPages;
   close(): Promise<void>;
 }
 
@@ -38,8 +39,9 @@ const pauseTimeoutMs = 5_000;
 
 export function openJobMemory(job: StoredJob, tracking: Tracking): JobMemory {
   const source = createMemorySource(tracking);
-  const asked: ProcessPages[] = [];
+  const asked = createAskedPages();
   return {
+    asked,
     async ahead(write) {
       const out = createRecordWriter(write);
       let pausedMs = 0;
@@ -68,11 +70,10 @@ export function openJobMemory(job: StoredJob, tracking: Tracking): JobMemory {
     },
     async send(rest, write) {
       const out = createRecordWriter(write);
-      await source.send(rest, out, () => asked.shift());
+      await source.send(rest, out, asked);
       await out.end();
       return { ...out.sent, pausedMs: 0 };
     },
-    ask: (pages) => void asked.push(pages),
     close: () => source.close(),
   };
 }

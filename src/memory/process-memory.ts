@@ -13,10 +13,12 @@ export interface Piece extends PageRun {
   readonly memory: FileHandle;
   /** The process in its own PID namespace, which is what records name. */
   readonly pid: number;
+  /** Somebody waits for it. */
+  readonly isUrgent?: boolean;
 }
 
-/** What `readPieces` found; the content is used again when `use` has resolved. */
-export type UsePages = (pid: number, address: number, content: Buffer) => Promise<void>;
+/** What `readPieces` found of a piece; the content is used again when `use` has resolved. */
+export type UsePages = (piece: Piece, address: number, content: Buffer) => Promise<void>;
 
 /** Undefined when the process is gone. */
 export async function openMemory(pid: number): Promise<FileHandle | undefined> {
@@ -27,14 +29,17 @@ export async function openMemory(pid: number): Promise<FileHandle | undefined> {
  * Reads pieces, each while the one before it is used. Pages that are not there any more are left
  * out: a program may unmap or guard them at any time.
  */
-export async function readPieces(pieces: Iterable<Piece>, use: UsePages): Promise<void> {
+export async function readPieces(
+  pieces: Iterable<Piece> | AsyncIterable<Piece>,
+  use: UsePages,
+): Promise<void> {
   const buffers = [Buffer.allocUnsafeSlow(pieceBytes), Buffer.allocUnsafeSlow(pieceBytes)];
   let using: Promise<void> = Promise.resolve();
   let turn = 0;
-  for (const piece of pieces) {
+  for await (const piece of pieces) {
     const parts = await readPiece(piece, buffers[turn] as Buffer);
     await using;
-    using = useAll(piece.pid, parts, use);
+    using = useAll(piece, parts, use);
     using.catch(() => undefined);
     turn = 1 - turn;
   }
@@ -60,8 +65,8 @@ interface ReadPart {
   readonly content: Buffer;
 }
 
-async function useAll(pid: number, parts: readonly ReadPart[], use: UsePages): Promise<void> {
-  for (const { address, content } of parts) await use(pid, address, content);
+async function useAll(piece: Piece, parts: readonly ReadPart[], use: UsePages): Promise<void> {
+  for (const { address, content } of parts) await use(piece, address, content);
 }
 
 async function readPiece({ memory, start, pages }: Piece, buffer: Buffer): Promise<ReadPart[]> {

@@ -1,4 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
+import type { AskedPages } from './asked.ts';
 import { createPageDigests, type PageDigests } from './digests.ts';
 import { memoryLimits } from './limits.ts';
 import { createPageTable, type PageRun, type PageTable, type ProcessPages } from './pages.ts';
@@ -44,10 +45,10 @@ export interface MemorySource {
   /** Of a frozen job whose pages CRIU has listed: what the target lacks of them. */
   rest(processes: readonly ProcessToSend[], lazy: readonly ProcessPages[]): Promise<RestOfMemory>;
   /**
-   * Sends it; `asked` names pages that somebody waits for, they go first. With digests it reads all
-   * and sends what has changed.
+   * Sends it: what is asked for first, and all else once it is released. With digests it reads all and
+   * sends what has changed.
    */
-  send(rest: RestOfMemory, out: RecordWriter, asked: () => ProcessPages | undefined): Promise<void>;
+  send(rest: RestOfMemory, out: RecordWriter, asked: AskedPages): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -80,13 +81,17 @@ export function createMemorySource(tracking: Tracking): MemorySource {
     }
   }
 
-  async function sendPieces(pieces: Iterable<Piece>, out: RecordWriter): Promise<void> {
-    await readPieces(pieces, async (pid, address, content) => {
+  async function sendPieces(
+    pieces: Iterable<Piece> | AsyncIterable<Piece>,
+    out: RecordWriter,
+  ): Promise<void> {
+    await readPieces(pieces, async ({ pid, isUrgent }, address, content) => {
       const process = tracked.get(pid);
       if (process === undefined) return;
       if (tracking !== 'digest') await out.pages(pid, address, content);
       else await sendChanged(process, address, content, out);
       for (let at = 0; at < content.length; at += pageBytes) process.known.set(address + at, sent);
+      if (isUrgent) await out.flush();
     });
     await out.flush();
   }
@@ -149,19 +154,27 @@ function* piecesAhead(
   }
 }
 
-function* piecesOfRest(
+async function* piecesOfRest(
   wanted: readonly ProcessPages[],
   tracked: ReadonlyMap<number, Tracked>,
-  asked: () => ProcessPages | undefined,
-): Iterable<Piece> {
+  asked: AskedPages,
+): AsyncIterable<Piece> {
+  function* urgent(): Iterable<Piece> {
+    for (let first = asked.next(); first !== undefined; first = asked.next()) {
+      const memory = tracked.get(first.pid)?.memory;
+      if (memory === undefined) continue;
+      for (const piece of piecesOf(memory, first.pid, first.runs)) yield { ...piece, isUrgent: true };
+    }
+  }
+  while (!asked.isReleased) {
+    await asked.wait();
+    yield* urgent();
+  }
   for (const { pid, runs } of wanted) {
     const process = tracked.get(pid);
     if (process === undefined) continue;
     for (const piece of piecesOf(process.memory, pid, runs)) {
-      for (let first = asked(); first !== undefined; first = asked()) {
-        const other = tracked.get(first.pid);
-        if (other !== undefined) yield* piecesOf(other.memory, first.pid, first.runs);
-      }
+      yield* urgent();
       yield piece;
     }
   }

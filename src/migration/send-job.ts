@@ -101,12 +101,15 @@ async function sendBoth(
     await phases.orStopped(bundle);
     return sent;
   }
-  link.onWanted((pages) => rest.memory.ask(pages));
+  const { asked } = rest.memory;
+  link.onWanted(asked.ask);
   const send = (write: Write) => rest.memory.send(rest.rest, write);
   const kind = rest.follows ? 'post-copy' : 'final';
   const memory = fed.then(() => sendRound(job, kind, send, restStream));
   memory.catch(() => undefined);
   bundle.catch(() => undefined);
+  // What follows the job must not slow its restore.
+  if (!rest.follows) asked.release();
   if (rest.follows) {
     on.onFollowing(memory);
     // Its end is not waited for, its failure is.

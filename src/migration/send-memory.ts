@@ -63,8 +63,10 @@ export async function restOf(
 /** Waits for the memory of a job that runs over there already. */
 export async function followUp(
   phases: Phases,
+  memory: JobMemory | undefined,
   following: Promise<Round> | undefined,
 ): Promise<Round[]> {
+  memory?.asked.release();
   return following === undefined ? [] : [await phases.run('post-copy', () => following)];
 }
 
