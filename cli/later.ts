@@ -19,7 +19,7 @@ export function notInThisVersion(what: string): MigrateError {
 
 export const laterCommands = ['plan', 'doctor', 'drain', 'protect', 'failover', 'abort'] as const;
 
-const laterOptions = ['--max-frozen', '--bandwidth', '--compress', '--dry-run'];
+const laterOptions = ['--dry-run'];
 
 function refuse(parent: Command, name: string): void {
   parent

@@ -23,6 +23,18 @@ export function parseMilliseconds(text: string): number {
   return ms;
 }
 
+/** `10M` (bytes a second), `100Mbit` (bits a second), K, M and G being thousands; in bytes. */
+export function parseRate(text: string): number {
+  const [, digits = '', unit = '', bits] = /^(\d+(?:\.\d+)?)([KMG]?)(bit)?$/i.exec(text) ?? [];
+  const factor = 1000 ** ['', 'K', 'M', 'G'].indexOf(unit.toUpperCase());
+  const bytes = (Number(digits) * factor) / (bits === undefined ? 1 : 8);
+  if (digits !== '' && bytes >= rateMin) return bytes;
+  throw usageError(`'${text}' is not a rate such as 10M or 100Mbit, and at least ${rateMin} bytes`);
+}
+
+/** Less than a page a second is a unit that somebody mistook. */
+const rateMin = 4096;
+
 /** One day: more is a unit that somebody mistook. */
 const secondsMax = 86_400;
 

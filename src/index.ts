@@ -7,6 +7,7 @@ export { type CheckpointResult, checkpointJob } from './migration/checkpoint-fil
 export { type MoveOptions, moveJob } from './migration/coordinator.ts';
 export type { MoveEvent, MoveMode, MoveResult, Phase, PhaseName } from './migration/events.ts';
 export { extractBundle, showBundle, verifyBundle } from './migration/inspect.ts';
+export type { CompressWish } from './migration/measure.ts';
 export { listMoves, type MoveStatus, type Recovery, recoverJobs } from './migration/recover.ts';
 export { type RestoredJob, restoreJob } from './migration/restore-file.ts';
 export { execInJob, removeJob, runJob, stopJob } from './migration/run-job.ts';

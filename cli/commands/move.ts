@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { asMigrateError, MigrateError } from '../../src/base/errors.ts';
-import type { MoveMode } from '../../src/index.ts';
+import type { CompressWish, MoveMode } from '../../src/index.ts';
 import type { Context } from '../context.ts';
 import { createMoveReport, type ReportOptions } from '../report/move.ts';
-import { given, parseMilliseconds, parseSeconds, usageError } from '../usage.ts';
+import { given, parseMilliseconds, parseRate, parseSeconds, usageError } from '../usage.ts';
 
 /** `migrate JOB HOST`: the program's own action, so it has no name. */
 export function registerMove(program: Command, context: Context): void {
@@ -13,6 +13,8 @@ export function registerMove(program: Command, context: Context): void {
     .argument('[HOST]', 'anything that ssh accepts')
     .option('--mode <mode>', modes.join(', '), parseMode, 'auto')
     .option('--max-frozen <ms>', 'how long the job may stand still', parseMilliseconds)
+    .option('--bandwidth <rate>', 'bytes a second at most: 10M, 1G; or bits: 100Mbit', parseRate)
+    .option('--compress <how>', compressions.join(', '), parseCompression, 'auto')
     .option('--timeout <seconds>', 'roll back when the move takes longer', parseSeconds)
     .option('--json', 'JSON lines on standard output')
     .option('--quiet', 'print warnings and errors only')
@@ -25,6 +27,8 @@ export function registerMove(program: Command, context: Context): void {
 interface MoveFlags extends ReportOptions {
   readonly mode: MoveMode;
   readonly maxFrozen?: number;
+  readonly bandwidth?: number;
+  readonly compress: CompressWish;
   readonly timeout?: number;
 }
 
@@ -36,7 +40,12 @@ async function move(job: string, host: string, flags: MoveFlags, context: Contex
   try {
     const result = await api.moveJob(job, host, {
       mode: flags.mode,
-      ...given({ timeoutMs: flags.timeout, maxFrozenMs: flags.maxFrozen }),
+      compress: flags.compress,
+      ...given({
+        timeoutMs: flags.timeout,
+        maxFrozenMs: flags.maxFrozen,
+        bytesPerSecond: flags.bandwidth,
+      }),
       signal,
       onEvent: (event) => report.event(event),
     });
@@ -57,6 +66,14 @@ function afterSignal(error: MigrateError): MigrateError {
     cause: error,
     ...given({ phase }),
   });
+}
+
+const compressions: readonly CompressWish[] = ['auto', 'zstd', 'none'];
+
+function parseCompression(text: string): CompressWish {
+  const found = compressions.find((one) => one === text);
+  if (found !== undefined) return found;
+  throw usageError(`'${text}' is no way to compress; there are ${compressions.join(', ')}`);
 }
 
 const modes: readonly MoveMode[] = ['auto', 'stop-copy', 'pre-copy', 'post-copy'];

@@ -5,6 +5,7 @@ import { pidsOf, readProcess } from '../host/proc.ts';
 import type { StoredJob } from '../job/record.ts';
 import { type AskedPages, createAskedPages } from '../memory/asked.ts';
 import { type ProcessPages, pagesOf } from '../memory/pages.ts';
+import { sampleMemory } from '../memory/sample.ts';
 import {
   createMemorySource,
   type ProcessToSend,
@@ -31,6 +32,8 @@ export interface JobMemory {
   send(rest: RestOfMemory, write: Write): Promise<MemoryRound>;
   /** What the job waits for over there, and whether all else may be sent: `send` goes by it. */
   readonly asked: AskedPages;
+  /** A part of it, from all over: what a codec makes of it is what it makes of the whole. */
+  sample(bytesMax: number): Promise<Buffer>;
   close(): Promise<void>;
 }
 
@@ -74,6 +77,7 @@ export function openJobMemory(job: StoredJob, tracking: Tracking): JobMemory {
       await out.end();
       return { ...out.sent, pausedMs: 0 };
     },
+    sample: async (bytesMax) => sampleMemory(await processesOf(job), bytesMax),
     close: () => source.close(),
   };
 }

@@ -49,7 +49,6 @@ export async function readRecords(
     wanted = read.pages * memoryLimits.pageBytes;
   }
 
-
   for await (const chunk of source) {
     for (let at = 0; at < chunk.length; ) {
       if (hasEnded) throw new MigrateError('BUNDLE_UNSAFE', 'memory goes on after its end');

@@ -163,7 +163,8 @@ async function* piecesOfRest(
     for (let first = asked.next(); first !== undefined; first = asked.next()) {
       const memory = tracked.get(first.pid)?.memory;
       if (memory === undefined) continue;
-      for (const piece of piecesOf(memory, first.pid, first.runs)) yield { ...piece, isUrgent: true };
+      for (const piece of piecesOf(memory, first.pid, first.runs))
+        yield { ...piece, isUrgent: true };
     }
   }
   while (!asked.isReleased) {

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { MigrateError } from '../base/errors.ts';
 import { createUndoStack } from '../base/undo.ts';
+import { unpacked } from '../memory/codec.ts';
 import type { CallHandler } from '../transport/calls.ts';
 import { type Peer, type PeerHandlers, serveAgent } from '../transport/index.ts';
 import { inquire } from './inquire.ts';
@@ -9,11 +10,12 @@ import {
   type calls,
   inquiry,
   liveNote,
-  memoryStreams,
+  memoryStreamOf,
   moveRequest,
   parseMessage,
   planRequest,
   prepareRequest,
+  probeStream,
   receivedNote,
   rehearsalStream,
   wantedNote,
@@ -34,6 +36,12 @@ export async function runAgent(): Promise<void> {
     }),
   );
   await move?.connectionEnded();
+}
+
+/** Reads a stream to its end for nothing. */
+async function drain(source: AsyncIterable<Uint8Array>): Promise<void> {
+  const iterator = source[Symbol.asyncIterator]();
+  while ((await iterator.next()).done !== true);
 }
 
 interface MoveSlot {
@@ -79,8 +87,12 @@ function handlersFor(peer: Peer, slot: MoveSlot): PeerHandlers {
         await move.rehearse(source);
         return;
       }
-      const memory = memoryStreams.find((one) => one === name);
-      if (memory !== undefined && move !== undefined) return move.receiveMemory(memory, source);
+      const memory = memoryStreamOf(name);
+      if (memory !== undefined && move !== undefined) {
+        const records = memory.encoding === 'zstd' ? unpacked(source) : source;
+        return move.receiveMemory(memory.name, records);
+      }
+      if (name === probeStream) return drain(source);
       if (name !== bundleStream || move === undefined) {
         throw new MigrateError('PROTOCOL', `nobody waits for a stream ${name}`);
       }

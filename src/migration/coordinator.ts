@@ -7,10 +7,12 @@ import { dumpWithSockets } from '../checkpoint/sockets/frozen.ts';
 import { nowMs } from '../host/clock.ts';
 import { lockJob } from '../job/lock.ts';
 import type { JobRecord } from '../job/record.ts';
+import { createBandwidth } from './bandwidth.ts';
 import type { MoveEvent, MoveMode, MoveResult, Round } from './events.ts';
 import { type Journal, openJournal } from './journal.ts';
 import { leaveSource, releaseOf } from './leave-source.ts';
-import { createPhases, type Phases } from './phases.ts';
+import type { CompressWish } from './measure.ts';
+import { createPhases, type PhaseOptions, type Phases } from './phases.ts';
 import { type AgreedPlan, planMove } from './plan.ts';
 import { prepare } from './prepare.ts';
 import { refuseCutOff, refuseStopped } from './recover.ts';
@@ -18,11 +20,23 @@ import { rehearse } from './rehearse.ts';
 import { resolveJob } from './resolve-job.ts';
 import { explainFailure } from './roll-back.ts';
 import { type SentJob, sendJob } from './send-job.ts';
-import { type AheadResult, followUp, openMemory, restOf, sendAhead } from './send-memory.ts';
+import {
+  type AheadResult,
+  choosePacking,
+  followUp,
+  openMemory,
+  type Packing,
+  restOf,
+  sendAhead,
+} from './send-memory.ts';
 import { connectTarget, type Target } from './target-link.ts';
 
 export interface MoveOptions {
   readonly mode: MoveMode;
+  /** How memory is packed for the wire; `auto` unless said. */
+  readonly compress?: CompressWish;
+  /** What the move may take of the link. */
+  readonly bytesPerSecond?: number;
   /** How long the job may stand still, milliseconds; memory goes its way accordingly. */
   readonly maxFrozenMs?: number;
   readonly timeoutMs?: number;
@@ -59,7 +73,7 @@ interface Move {
   readonly id: string;
   readonly phases: Phases;
   readonly undo: UndoStack;
-  readonly wish: Pick<MoveOptions, 'mode' | 'maxFrozenMs'>;
+  readonly wish: Omit<MoveOptions, keyof PhaseOptions>;
 }
 
 /** The protocol, step by step: prepare, pre-copy, freeze, ship, restore, held; COMMIT; run, release. */
@@ -68,18 +82,22 @@ async function move(context: Move): Promise<MoveResult> {
   let target: Target | undefined;
   let journal: Journal | undefined;
   let memory: JobMemory | undefined;
+  let packing: Packing | undefined;
+  const bandwidth = createBandwidth(wish.bytesPerSecond);
   let committed = false;
   try {
-    target = await phases.run('connect', () => connectTarget(host));
+    target = await phases.run('connect', () => connectTarget(host, bandwidth));
     const link = target;
-    const plan = await phases.run('plan', () => planMove(job, link, wish.mode));
+    const plan = await phases.run('plan', () => planMove(job, link, wish));
     phases.warn(plan.survey.socketReport.lost);
     journal = await openJournal({ id, side: 'source', job: job.name, host });
     await journal.write('prepared');
     const prepared = await phases.run('prepare', () => prepare(context, link, plan));
     const { ready, network } = prepared;
     memory = openMemory(job, plan.memory);
-    const ahead = await sendAhead({ memory, link, phases }, plan.memory, wish.maxFrozenMs);
+    packing = await choosePacking({ memory, link, phases }, plan, wish.compress);
+    const way = { link, phases, packing };
+    const ahead = await sendAhead({ memory, ...way }, plan.memory, wish.maxFrozenMs);
     await phases.run('rehearse', () => rehearse({ id, ready, plan, link, phases }, prepared.state));
 
     const frozenAt = await phases.run('freeze', () => freeze(ready));
@@ -90,7 +108,7 @@ async function move(context: Move): Promise<MoveResult> {
       dumpWithSockets(ready, plan.survey.socketReport),
     );
     const rest = await restOf(ready, memory, ahead.follows);
-    const sent = await sendJob({ id, ready, plan, sockets, link, phases, rest, network: state });
+    const sent = await sendJob({ id, ready, plan, sockets, ...way, rest, network: state });
 
     await phases.run('commit', async () => {
       phases.check();
@@ -109,6 +127,7 @@ async function move(context: Move): Promise<MoveResult> {
   } catch (error) {
     throw await explainFailure(error, { job, undo, committed, journal });
   } finally {
+    packing?.close();
     await memory?.close();
     await journal?.close();
     await target?.close();

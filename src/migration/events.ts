@@ -1,10 +1,12 @@
 import type { JobLocation } from '../base/errors.ts';
+import type { Encoding } from '../memory/codec.ts';
 
 /** Names of a move's phases, in order; the same words in the code, the docs and `--json`. */
 export const phaseNames = [
   'connect',
   'plan',
   'prepare',
+  'measure',
   'pre-copy',
   'rehearse',
   'freeze',
@@ -34,6 +36,7 @@ export interface Phase {
 /** Memory on its way once: ahead of the freeze, in it (`final`), or after it. */
 export interface Round {
   readonly kind: 'pre-copy' | 'final' | 'post-copy';
+  readonly encoding: Encoding;
   /** What was sent, pages of zeros included, and those alone. */
   readonly memoryBytes: number;
   readonly zeroBytes: number;

@@ -4,6 +4,7 @@ import { type Problem, tellProblems } from '../base/problems.ts';
 import { type Survey, surveyJob } from '../checkpoint/survey.ts';
 import { type CriuFacts, checkCriu, hasFeature } from '../criu/check.ts';
 import { isNetnsJob, type JobRecord } from '../job/record.ts';
+import { hasZstd } from '../memory/codec.ts';
 import { canScan } from '../memory/scan.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
 import { captureNetwork } from '../network/l2/capture.ts';
@@ -12,6 +13,7 @@ import { isSame } from '../network/l3/settings.ts';
 import { chooseMode, type MemoryPlan } from './choose-mode.ts';
 import type { MoveMode } from './events.ts';
 import { identityOf } from './identity.ts';
+import type { CompressWish } from './measure.ts';
 import type { PlanAnswer, PrepareRequest } from './protocol.ts';
 import type { Target } from './target-link.ts';
 
@@ -21,6 +23,8 @@ export interface AgreedPlan {
   readonly criu: CriuFacts;
   readonly answer: PlanAnswer;
   readonly memory: MemoryPlan;
+  /** Both hosts have zstd. */
+  readonly canPack: boolean;
   /** What will differ on the target, and is no reason to stay. */
   readonly warnings: readonly string[];
 }
@@ -29,7 +33,7 @@ export interface AgreedPlan {
 export async function planMove(
   job: JobRecord,
   target: Target,
-  wish: MoveMode,
+  { mode, compress }: { readonly mode: MoveMode; readonly compress?: CompressWish },
 ): Promise<AgreedPlan> {
   refuseOwnPath(job, target);
   const [survey, criu, network] = await Promise.all([surveyJob(job), checkCriu(), networkOf(job)]);
@@ -40,16 +44,21 @@ export async function planMove(
     ...(network === undefined ? {} : { network }),
   });
   const memory = chooseMode({
-    wish,
+    wish: mode,
     memoryBytes: survey.memoryBytes,
     notLazy: await notLazy(job, answer),
     softDirty: await hasFeature('mem_dirty_track'),
   });
-  const here = [...survey.socketReport.impossible, ...('message' in memory ? [memory] : [])];
+  const canPack = answer.zstd && (await hasZstd());
+  const here = [
+    ...survey.socketReport.impossible,
+    ...('message' in memory ? [memory] : []),
+    ...(compress === 'zstd' && !canPack ? [noZstd] : []),
+  ];
   refusePlan([...here, ...answer.problems], here.length > 0 ? 'source' : 'target');
   if ('message' in memory) throw new MigrateError('INTERNAL', 'a refused plan goes on');
   const warnings = [...answer.warnings, ...(network?.warnings ?? [])];
-  return { survey, criu, answer, memory, warnings };
+  return { survey, criu, answer, memory, canPack, warnings };
 }
 
 /** Why a job's memory must travel inside of its images. */
@@ -61,6 +70,11 @@ async function notLazy(job: JobRecord, answer: PlanAnswer): Promise<string | und
   if (await canScan()) return undefined;
   return "the source's kernel has no PAGEMAP_SCAN (Linux 6.7)";
 }
+
+const noZstd: Problem = {
+  message: '--compress zstd needs the program zstd on both hosts',
+  hint: 'install the package zstd, or leave --compress away',
+};
 
 /** Throws PLAN_REFUSED, a line for each problem. */
 export function refusePlan(problems: readonly Problem[], side: Side): void {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { MigrateError } from '../base/errors.ts';
 import { treesMax } from '../bundle/index.ts';
 import { identityFields, jobSpecSchema } from '../job/record.ts';
+import { type Encoding, encodings } from '../memory/codec.ts';
 import { addressSettingsList } from '../network/l3/settings.ts';
 import { neighboursSchema } from '../network/neighbours.ts';
 import { macSchema } from '../network/netlink/codec.ts';
@@ -29,6 +30,19 @@ export const staleStream = 'memory-stale';
 export const restStream = 'memory-rest';
 export const memoryStreams = [memoryStream, staleStream, restStream] as const;
 export type MemoryStreamName = (typeof memoryStreams)[number];
+/** Bytes that are thrown away: how fast the link is. */
+export const probeStream = 'probe';
+
+/** `memory-rest.zstd`: which stream it is, and how its records are packed. */
+export function memoryStreamOf(
+  name: string,
+): { readonly name: MemoryStreamName; readonly encoding: Encoding } | undefined {
+  for (const known of memoryStreams) {
+    const encoding = encodings.find((one) => name === `${known}.${one}`);
+    if (encoding !== undefined) return { name: known, encoding };
+  }
+  return undefined;
+}
 /** The target tells that the last byte was verified; what follows is the restore. */
 export const receivedNote = 'received';
 /**
@@ -79,6 +93,8 @@ export const planAnswer = z.object({
   macs: z.record(z.string().max(15), macSchema).optional(),
   /** Whether a job can run there before its memory has come. */
   lazy: z.boolean().default(false),
+  /** Whether memory may come packed. */
+  zstd: z.boolean().default(false),
   problems: z
     .array(z.object({ message: z.string().max(2_000), hint: z.string().max(2_000).optional() }))
     .max(100),

@@ -12,7 +12,7 @@ const rehearsal = { smallFiles: 24, smallBytes: 2_048, largeBytes: 1_048_576 } a
  * four times as long as the second, on both sides, until their code is compiled.
  */
 export async function rehearse(
-  job: Omit<JobToSend, 'network' | 'sockets' | 'rest'>,
+  job: Omit<JobToSend, 'network' | 'sockets' | 'rest' | 'packing'>,
   state: NetworkState | undefined,
 ): Promise<void> {
   const images = join(job.ready.work, 'rehearsal');

@@ -11,7 +11,7 @@ import type { Phases } from './phases.ts';
 import type { AgreedPlan } from './plan.ts';
 import { migrateVersion } from './program.ts';
 import { restStream, staleStream } from './protocol.ts';
-import { lazyBytesOf, type MemoryToSend, sendRound } from './send-memory.ts';
+import { lazyBytesOf, type MemoryToSend, type Packing, sendRound } from './send-memory.ts';
 import type { Target } from './target-link.ts';
 
 export interface SentJob {
@@ -33,6 +33,7 @@ export interface JobToSend {
   readonly phases: Phases;
   /** Memory that comes beside the bundle, and what is left of it. */
   readonly rest?: MemoryToSend | undefined;
+  readonly packing: Packing;
   /** Read in the frozen window, while the images are already on their way. */
   readonly network: Promise<NetworkState | undefined>;
 }
@@ -65,6 +66,7 @@ export async function sendJob(job: JobToSend): Promise<SentJob> {
   const images = {
     kind: 'final',
     memoryBytes: sent.memoryBytes,
+    encoding: 'none',
     zeroBytes: 0,
     pausedMs: 0,
   } as const;
@@ -123,7 +125,7 @@ async function sendBoth(
 }
 
 async function tellStale(job: JobToSend, { memory, rest }: MemoryToSend): Promise<void> {
-  await job.link.sendMemory(staleStream, (write) => memory.tellStale(rest, write));
+  await job.link.sendMemory(staleStream, 'none', (write) => memory.tellStale(rest, write));
 }
 
 /** The network section: an l2 job's state, or what an l3 job's addresses have. */
@@ -145,7 +147,7 @@ export function packNetwork(
 
 /** Writes the whole bundle; returns what it came to. */
 export async function feed(
-  { id, ready, plan, sockets, phases, network }: Omit<JobToSend, 'link' | 'rest'>,
+  { id, ready, plan, sockets, phases, network }: Omit<JobToSend, 'link' | 'rest' | 'packing'>,
   write: (bytes: Uint8Array) => Promise<void>,
 ): Promise<{ memoryBytes: number; wireBytes: number }> {
   const createdAt = isoNow();

@@ -7,12 +7,17 @@ import {
   openJobMemory,
 } from '../checkpoint/memory.ts';
 import { nowMs } from '../host/clock.ts';
+import type { Filter } from '../host/filter.ts';
 import type { StoredJob } from '../job/record.ts';
+import { armPacker, type Encoding, packed } from '../memory/codec.ts';
 import { memoryLimits } from '../memory/limits.ts';
 import type { RestOfMemory } from '../memory/source.ts';
+import type { Write } from '../memory/write-records.ts';
 import type { MemoryPlan } from './choose-mode.ts';
 import type { Round } from './events.ts';
+import { type CompressWish, measureEncoding } from './measure.ts';
 import type { Phases } from './phases.ts';
+import type { AgreedPlan } from './plan.ts';
 import { nextStep } from './pre-copy.ts';
 import { type MemoryStreamName, memoryStream } from './protocol.ts';
 import type { Target } from './target-link.ts';
@@ -30,7 +35,45 @@ export interface AheadResult {
   readonly warnings: readonly string[];
 }
 
-type Way = { readonly link: Target; readonly phases: Phases };
+/** What memory travels by. */
+export interface Way {
+  readonly link: Target;
+  readonly phases: Phases;
+  readonly packing: Packing;
+}
+
+/** How it is packed, with a packer that has started already. */
+export interface Packing {
+  readonly encoding: Encoding;
+  /** For one stream; undefined when nothing is packed. */
+  take(): Filter | undefined;
+  close(): void;
+}
+
+/** Measures link and codec, or does as it was told. */
+export async function choosePacking(
+  { memory, link, phases }: Omit<Way, 'packing'> & { readonly memory: JobMemory | undefined },
+  plan: AgreedPlan,
+  wish: CompressWish = 'auto',
+): Promise<Packing> {
+  if (memory === undefined) return openPacking('none');
+  const { memoryBytes } = plan.survey;
+  const what = { memory, link, memoryBytes, canPack: plan.canPack };
+  return openPacking(await phases.run('measure', () => measureEncoding(wish, what)));
+}
+
+function openPacking(encoding: Encoding): Packing {
+  let spare = encoding === 'zstd' ? armPacker() : undefined;
+  return {
+    encoding,
+    take() {
+      const taken = spare;
+      if (taken !== undefined) spare = armPacker();
+      return taken;
+    },
+    close: () => spare?.cancel(),
+  };
+}
 
 /** The memory of a job that travels beside its images. */
 export function openMemory(job: StoredJob, plan: MemoryPlan): JobMemory | undefined {
@@ -39,7 +82,7 @@ export function openMemory(job: StoredJob, plan: MemoryPlan): JobMemory | undefi
 
 /** Sends memory while the job runs, round by round, until a freeze is worth it. */
 export async function sendAhead(
-  { memory, link, phases }: Way & { readonly memory: JobMemory | undefined },
+  { memory, ...way }: Way & { readonly memory: JobMemory | undefined },
   plan: MemoryPlan,
   maxFrozenMs: number | undefined,
 ): Promise<AheadResult> {
@@ -47,7 +90,7 @@ export async function sendAhead(
   if (memory === undefined || plan.tracking === 'none') {
     return { rounds: [], predictedMs: undefined, follows, warnings: [] };
   }
-  return phases.run('pre-copy', () => sendRounds({ memory, link, phases }, plan, maxFrozenMs));
+  return way.phases.run('pre-copy', () => sendRounds({ memory, ...way }, plan, maxFrozenMs));
 }
 
 /** What is left of a frozen job's memory. */
@@ -109,25 +152,28 @@ async function sendRounds(
   }
 }
 
-/** One stream of memory, measured. */
+/** One stream of memory, measured. What follows a job is not packed: a packer holds pages back. */
 export async function sendRound(
-  { link, phases }: { readonly link: Target; readonly phases: Phases },
+  { link, phases, packing }: Way,
   kind: Round['kind'],
-  send: (write: (bytes: Uint8Array) => Promise<void>) => Promise<MemoryRound>,
+  send: (write: Write) => Promise<MemoryRound>,
   name: MemoryStreamName = memoryStream,
 ): Promise<Round> {
   const from = nowMs();
   let wireBytes = 0;
   let done: MemoryRound | undefined;
-  await link.sendMemory(name, async (write) => {
-    done = await send(async (bytes) => {
+  const packer = kind === 'post-copy' ? undefined : packing.take();
+  await link.sendMemory(name, packer === undefined ? 'none' : 'zstd', async (write) => {
+    const count: Write = async (bytes) => {
       phases.check();
       wireBytes += bytes.length;
       await write(bytes);
-    });
+    };
+    done = packer === undefined ? await send(count) : await packed(packer, count, send);
   });
   return {
     kind,
+    encoding: packer === undefined ? 'none' : 'zstd',
     memoryBytes: ((done?.data ?? 0) + (done?.zero ?? 0)) * pageBytes,
     zeroBytes: (done?.zero ?? 0) * pageBytes,
     wireBytes,

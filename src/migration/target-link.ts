@@ -1,6 +1,8 @@
 import type { z } from 'zod';
 import { asMigrateError, MigrateError } from '../base/errors.ts';
+import type { Encoding } from '../memory/codec.ts';
 import { connect, type Peer, startAgent } from '../transport/index.ts';
+import { type Bandwidth, createBandwidth } from './bandwidth.ts';
 import { agentProgram } from './program.ts';
 import {
   bundleStream,
@@ -15,6 +17,7 @@ import {
   type PrepareRequest,
   parseMessage,
   planAnswer,
+  probeStream,
   receivedNote,
   rehearsalStream,
   wantedNote,
@@ -35,19 +38,15 @@ export interface Target {
   plan(request: PlanRequest): Promise<PlanAnswer>;
   prepare(request: PrepareRequest): Promise<void>;
   /** Feeds the bundle; resolves when the job is restored over there, and held. */
-  send(
-    feed: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
-    onReceived: () => void,
-  ): Promise<void>;
+  send(feed: Feed, onReceived: () => void): Promise<void>;
   /** Feeds a stream of memory; the last one resolves when nothing is missing over there. */
-  sendMemory(
-    name: MemoryStreamName,
-    feed: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
-  ): Promise<void>;
+  sendMemory(name: MemoryStreamName, encoding: Encoding, feed: Feed): Promise<void>;
+  /** Feeds bytes that are thrown away. */
+  probe(feed: Feed): Promise<void>;
   /** Who is told of pages that the job waits for over there. */
   onWanted(listener: (pages: WantedPages) => void): void;
   /** Feeds a bundle that is thrown away. */
-  rehearse(feed: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>): Promise<void>;
+  rehearse(feed: Feed): Promise<void>;
   /**
    * Resolves when the job runs over there, to what its sockets did not get back; `onLive` is
    * called when its network is open.
@@ -60,7 +59,10 @@ export interface Target {
 }
 
 /** Connects over SSH and starts our agent there. */
-export async function connectTarget(host: string): Promise<Target> {
+export async function connectTarget(
+  host: string,
+  bandwidth: Bandwidth = createBandwidth(undefined),
+): Promise<Target> {
   const connection = await connect(host);
   const listeners: Listeners = {};
   try {
@@ -72,7 +74,7 @@ export async function connectTarget(host: string): Promise<Target> {
           listeners.wanted?.(parseMessage(wantedPages, params, 'pages that are wanted')),
       },
     });
-    const calls = targetOver(agent.peer, listeners, async () => {
+    const calls = targetOver(agent.peer, bandwidth, listeners, async () => {
       await agent.peer.close();
       await connection.close();
     });
@@ -94,9 +96,11 @@ type WantedPages = z.infer<typeof wantedPages>;
 
 function targetOver(
   peer: Peer,
+  bandwidth: Bandwidth,
   listeners: Listeners,
   close: () => Promise<void>,
 ): Omit<Target, 'leavesFrom'> {
+  const stream = (name: string, feed: Feed) => sendStream(peer, bandwidth, name, feed);
   return {
     async plan(request) {
       const answer = await peer.call(calls.plan, request, { timeoutMs: planTimeoutMs });
@@ -107,13 +111,14 @@ function targetOver(
     },
     async send(feed, listener) {
       listeners.received = listener;
-      await stream(peer, bundleStream, feed);
+      await stream(bundleStream, feed);
     },
-    sendMemory: (name, feed) => stream(peer, name, feed),
+    sendMemory: (name, encoding, feed) => stream(`${name}.${encoding}`, feed),
+    probe: (feed) => stream(probeStream, feed),
     onWanted(listener) {
       listeners.wanted = listener;
     },
-    rehearse: (feed) => stream(peer, rehearsalStream, feed),
+    rehearse: (feed) => stream(rehearsalStream, feed),
     async commit(id, onLive) {
       listeners.live = onLive;
       const answer = await peer.call(calls.commit, { id }, { timeoutMs: commitTimeoutMs });
@@ -134,14 +139,17 @@ function targetOver(
   };
 }
 
-async function stream(
+type Feed = (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>;
+
+async function sendStream(
   peer: Peer,
+  bandwidth: Bandwidth,
   name: string,
-  feed: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
+  feed: Feed,
 ): Promise<void> {
   const sink = peer.openSink(name);
   try {
-    await feed((bytes) => writeAll(sink, bytes));
+    await feed((bytes) => writeAll(sink, bandwidth, bytes));
     await sink.end();
   } catch (error) {
     sink.abort(error);
@@ -154,10 +162,13 @@ const chunkBytes = 256 * 1024;
 
 async function writeAll(
   sink: { write(chunk: Uint8Array): Promise<void> },
+  bandwidth: Bandwidth,
   bytes: Uint8Array,
 ): Promise<void> {
   for (let at = 0; at < bytes.length; at += chunkBytes) {
-    await sink.write(bytes.subarray(at, at + chunkBytes));
+    const chunk = bytes.subarray(at, at + chunkBytes);
+    await bandwidth.take(chunk.length);
+    await sink.write(chunk);
   }
 }
 

@@ -6,6 +6,7 @@ import { namespaceIn } from '../host/proc.ts';
 import { netnsNameOf } from '../job/paths.ts';
 import { isNetnsJob } from '../job/record.ts';
 import { readJob } from '../job/registry.ts';
+import { hasZstd } from '../memory/codec.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
 import { netnsPathOf } from '../network/l2/namespace.ts';
 import { type NetworkPlanHere, planNetworkHere } from '../network/l2/plan-here.ts';
@@ -42,6 +43,7 @@ export async function planOnTarget(request: PlanRequest): Promise<PlanAnswer> {
     host: hostname(),
     kernel: criu?.kernel ?? '',
     criuVersion: criu?.version ?? '',
+    zstd: await hasZstd(),
     lazy: criu !== undefined && (await hasFeature('uffd-noncoop')),
     ...(facts ?? {}),
     ...(chosen === undefined ? {} : { macs: chosen.macs }),
