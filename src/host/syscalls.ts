@@ -47,7 +47,7 @@ interface SocketCalls {
   setSocketOption(fd: number, level: number, option: number, value: Buffer): void;
   /** getsockopt(2) of an option of `size` bytes. */
   socketOption(fd: number, level: number, option: number, size: number): Buffer;
-  /** ioctl(2) with a number or with a structure that the kernel reads and writes; what it returns. */
+  /** ioctl(2) with a number or a structure that the kernel reads and writes; what it returns. */
   ioctl(fd: number, request: number, argument: number | Buffer, what: string): number;
 }
 

@@ -1,6 +1,6 @@
 import type { ProcessPages } from './pages.ts';
 
-/** Pages that a running job waits for on the other host, and the word that all others may follow. */
+/** Pages that a job waits for on the other host, and the word that all others may follow. */
 export interface AskedPages {
   ask(pages: ProcessPages): void;
   /** The other pages may be sent as well. */

@@ -15,11 +15,11 @@ export interface ProcessPages {
 
 const { pageBytes, regionPages } = memoryLimits;
 
-/** A number for each page of an address space, 0 unless set; takes memory where some are. */
+/** A number for each page of an address space, 0 unless set. */
 export interface PageTable {
   get(address: number): number;
   set(address: number, value: number): void;
-  /** The part of `run` from its start on whose values satisfy `isWanted`, and the rest, in turns. */
+  /** The parts of a run whose values satisfy `isWanted`. */
   split(run: PageRun, isWanted: (value: number) => boolean): PageRun[];
 }
 

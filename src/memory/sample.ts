@@ -7,7 +7,7 @@ const { pageBytes } = memoryLimits;
 /** Taken from each place: what a codec sees of neighbours is most of what it gains. */
 const stretchPages = 32;
 
-/** Stretches of pages from all over the memory of some processes, zeros and all, at most `bytesMax`. */
+/** Pages from all over the memory of some processes, a stretch here and there. */
 export async function sampleMemory(
   processes: readonly { readonly pid: number }[],
   bytesMax: number,

@@ -8,9 +8,9 @@ import { forgetWrites, type ScannedRun, scanPages } from './scan.ts';
 import type { RecordWriter } from './write-records.ts';
 
 /**
- * How the source knows what a job has written to since it was sent. `soft-dirty`: the kernel says so
- * (CONFIG_MEM_SOFT_DIRTY). `digest`: all is read again and compared with what it was. `none`: nothing
- * is sent twice.
+ * How the source knows what a job has written to since it was sent. `soft-dirty`: the kernel says
+ * so (CONFIG_MEM_SOFT_DIRTY). `digest`: all is read again and compared with what it was. `none`:
+ * nothing is sent twice.
  */
 export type Tracking = 'soft-dirty' | 'digest' | 'none';
 
@@ -34,8 +34,8 @@ export interface RestOfMemory {
 /** A job's memory on its way: what the target has of it, and what it lacks. */
 export interface MemorySource {
   /**
-   * Sends what the target does not have, while the job runs. `pause` stops the job for the instant in
-   * which the kernel is asked what was written to; nobody is stopped where it can't be asked.
+   * Sends what the target does not have, while the job runs. `pause` stops the job for the instant
+   * in which the kernel is asked what was written to; nobody is stopped where it can't be asked.
    */
   ahead(
     processes: readonly ProcessToSend[],
@@ -45,8 +45,8 @@ export interface MemorySource {
   /** Of a frozen job whose pages CRIU has listed: what the target lacks of them. */
   rest(processes: readonly ProcessToSend[], lazy: readonly ProcessPages[]): Promise<RestOfMemory>;
   /**
-   * Sends it: what is asked for first, and all else once it is released. With digests it reads all and
-   * sends what has changed.
+   * Sends it: what is asked for first, and all else once it is released. With digests it reads all
+   * and sends what has changed.
    */
   send(rest: RestOfMemory, out: RecordWriter, asked: AskedPages): Promise<void>;
   close(): Promise<void>;

@@ -12,8 +12,8 @@ export interface Rates {
 const gainMin = 1.15;
 
 /**
- * Packs where that sends faster: packed memory leaves at the pace of the codec, or at that of the link
- * for what is left of it, whichever is slower. The job's own processors are what a codec costs.
+ * Packs where that sends faster: packed memory leaves at the pace of the codec, or at that of the
+ * link for what is left of it, whichever is slower.
  */
 export function chooseEncoding({ link, codec, ratio }: Rates): Encoding {
   const packedRate = Math.min(codec, link / Math.max(ratio, 0.001));

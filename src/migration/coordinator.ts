@@ -76,7 +76,7 @@ interface Move {
   readonly wish: Omit<MoveOptions, keyof PhaseOptions>;
 }
 
-/** The protocol, step by step: prepare, pre-copy, freeze, ship, restore, held; COMMIT; run, release. */
+/** The protocol: prepare, pre-copy, freeze, ship, restore, held; COMMIT; run, release. */
 async function move(context: Move): Promise<MoveResult> {
   const { job, host, id, phases, undo, wish } = context;
   let target: Target | undefined;

@@ -79,8 +79,8 @@ export async function sendJob(job: JobToSend): Promise<SentJob> {
 }
 
 /**
- * The bundle, and the rest of the memory right behind it. Whichever fails ends the wait for the other:
- * a restore waits for pages that no longer come, until it is undone.
+ * The bundle, and the rest of the memory right behind it. Whichever fails ends the wait for the
+ * other: a restore waits for pages that no longer come, until it is undone.
  */
 async function sendBoth(
   job: JobToSend,

@@ -70,8 +70,8 @@ export async function startPager(start: PagerStart): Promise<Pager> {
 }
 
 /**
- * It belongs to the job and not to who started it: in a cgroup beside the job's, so that the end of a
- * login session does not end it, and the last to go when memory runs out, which needs
+ * It belongs to the job and not to who started it: in a cgroup beside the job's, so that the end of
+ * a login session does not end it, and the last to go when memory runs out, which needs
  * CAP_SYS_RESOURCE.
  */
 const enterScript = `echo 0 > "$1" 2> /dev/null

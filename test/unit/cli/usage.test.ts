@@ -17,7 +17,10 @@ describe('a wrong command line ends with 2 and says why in one line', () => {
     [['web', 'b', 'c'], /too many arguments/],
     [['web', 'b', '--dry-runn'], /unknown option '--dry-runn'/],
     [['web', 'b', '--jsn'], /unknown option '--jsn' \(Did you mean --json\?\)/],
-    [['web', 'b', '--mode', 'fast'], /'fast' is not a mode; there are auto and stop-copy/],
+    [['web', 'b', '--mode', 'fast'], /'fast' is not a mode; there are auto, stop-copy, pre-copy/],
+    [['web', 'b', '--compress', 'gzip'], /'gzip' is no way to compress; there are auto, zstd/],
+    [['web', 'b', '--bandwidth', '10X'], /'10X' is not a rate such as 10M or 100Mbit/],
+    [['web', 'b', '--max-frozen', '0'], /'0' is not a number of milliseconds/],
     [['web', 'b', '--mode'], /option '--mode <mode>' argument missing/],
     [['web', 'b', '--timeout', '0'], /'0' is not a number of seconds/],
     [['web', 'b', '--timeout', '1e3'], /'1e3' is not a number of seconds/],
@@ -74,11 +77,6 @@ describe('what a later version brings is refused by name', () => {
     ...laterCommands.map((name) => [name]),
     ['bundle', 'diff', 'a', 'b'],
     ['web', 'b', '--dry-run'],
-    ['web', 'b', '--max-frozen', '50'],
-    ['web', 'b', '--bandwidth=1M'],
-    ['web', 'b', '--compress', 'zstd'],
-    ['web', 'b', '--mode', 'pre-copy'],
-    ['web', 'b', '--mode', 'post-copy'],
   ];
 
   test.each(later.map((argv) => [argv]))('%j', async (argv) => {
@@ -214,11 +212,16 @@ describe('what a right command line asks for', () => {
     expect(status).toBe(0);
   });
 
-  test('a move hands on its mode, its time limit and its signal', async () => {
-    const { calls } = await runCli(['web', 'b', '--mode', 'stop-copy', '--timeout', '30'], {
-      api: answers,
-    });
-    const options = { mode: 'stop-copy', timeoutMs: 30_000, signal: expect.any(AbortSignal) };
+  test('a move hands on its mode, its limits and its signal', async () => {
+    const memory = ['--max-frozen', '50', '--bandwidth', '100Mbit', '--compress', 'zstd'];
+    const { calls } = await runCli(
+      ['web', 'b', '--mode', 'pre-copy', '--timeout', '30', ...memory],
+      { api: answers },
+    );
+    const options = {
+      ...{ mode: 'pre-copy', timeoutMs: 30_000, signal: expect.any(AbortSignal) as unknown },
+      ...{ maxFrozenMs: 50, bytesPerSecond: 12_500_000, compress: 'zstd' },
+    };
     expect(calls).toEqual([['moveJob', 'web', 'b', expect.objectContaining(options)]]);
   });
 
