@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { readIfPresent } from '../../host/files.ts';
 import { allPids } from '../../host/proc.ts';
 
-/** The pager that still brings memory to the job of a cgroup; it outlives the agent that began it. */
+/** The pager that still brings memory to the job of a cgroup, whoever began it. */
 export async function findPager(cgroup: string): Promise<number | undefined> {
   const last = join(cgroup, 'cgroup.kill');
   for (const pid of await allPids()) {
