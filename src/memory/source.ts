@@ -1,6 +1,8 @@
 import type { FileHandle } from 'node:fs/promises';
+import { MigrateError } from '../base/errors.ts';
 import type { AskedPages } from './asked.ts';
-import { createPageDigests, type PageDigests } from './digests.ts';
+import { openComparer, type ThreadEntry } from './compare/comparer.ts';
+import { type ComparePiece, regionBytes } from './compare/messages.ts';
 import { memoryLimits } from './limits.ts';
 import { createPageTable, type PageRun, type PageTable, type ProcessPages } from './pages.ts';
 import { openMemory, type Piece, piecesOf, readPieces } from './process-memory.ts';
@@ -26,6 +28,8 @@ export interface ProcessToSend {
 export interface RestOfMemory {
   /** Every page that CRIU has listed. */
   readonly all: readonly ProcessPages[];
+  /** Which of the wanted ones are sent is known when all of them have been compared. */
+  readonly compares: boolean;
   readonly wanted: readonly ProcessPages[];
   /** Those of them that the target has in an old form. */
   readonly stale: readonly ProcessPages[];
@@ -42,11 +46,18 @@ export interface MemorySource {
     out: RecordWriter,
     pause: (work: () => Promise<void>) => Promise<void>,
   ): Promise<void>;
-  /** Of a frozen job whose pages CRIU has listed: what the target lacks of them. */
-  rest(processes: readonly ProcessToSend[], lazy: readonly ProcessPages[]): Promise<RestOfMemory>;
   /**
-   * Sends it: what is asked for first, and all else once it is released. With digests it reads all
-   * and sends what has changed.
+   * Of a frozen job whose pages CRIU has listed: what the target lacks of them. If it `follows` the
+   * job, the target must know now what is old, so digests are of no use.
+   */
+  rest(
+    processes: readonly ProcessToSend[],
+    lazy: readonly ProcessPages[],
+    follows: boolean,
+  ): Promise<RestOfMemory>;
+  /**
+   * Sends it: what is asked for first, and all else once it is released. Throws DUMP_FAILED when a
+   * page can't be read.
    */
   send(rest: RestOfMemory, out: RecordWriter, asked: AskedPages): Promise<void>;
   close(): Promise<void>;
@@ -60,39 +71,56 @@ const sent = 1;
 interface Tracked extends ProcessToSend {
   readonly memory: FileHandle;
   readonly known: PageTable;
-  readonly digests: PageDigests;
 }
 
-export function createMemorySource(tracking: Tracking): MemorySource {
+export function createMemorySource(tracking: Tracking, thread: ThreadEntry): MemorySource {
   const tracked = new Map<number, Tracked>();
+  const comparer = tracking === 'digest' ? openComparer(thread) : undefined;
 
   /** Processes come and go while the job runs; a number that comes again is another process. */
   async function update(processes: readonly ProcessToSend[], out?: RecordWriter): Promise<void> {
     for (const process of processes) {
       const before = tracked.get(process.nsPid);
-      if (before?.startTime === process.startTime && before.pid === process.pid) continue;
+      const isSame = before?.startTime === process.startTime && before.pid === process.pid;
+      // Opened anew each time: a program that was executed since has another memory.
       await before?.memory.close();
       tracked.delete(process.nsPid);
       const memory = await openMemory(process.pid);
+      if (before !== undefined && !isSame) {
+        await out?.forget(process.nsPid);
+        comparer?.forget(process.nsPid);
+      }
       if (memory === undefined) continue;
-      if (before !== undefined) await out?.forget(process.nsPid);
-      const known = createPageTable();
-      tracked.set(process.nsPid, { ...process, memory, known, digests: createPageDigests() });
+      const known = isSame ? before.known : createPageTable();
+      tracked.set(process.nsPid, { ...process, memory, known });
     }
   }
 
   async function sendPieces(
     pieces: Iterable<Piece> | AsyncIterable<Piece>,
     out: RecordWriter,
+    mustBeThere: boolean,
   ): Promise<void> {
-    await readPieces(pieces, async ({ pid, isUrgent }, address, content) => {
-      const process = tracked.get(pid);
-      if (process === undefined) return;
-      if (tracking !== 'digest') await out.pages(pid, address, content);
-      else await sendChanged(process, address, content, out);
-      for (let at = 0; at < content.length; at += pageBytes) process.known.set(address + at, sent);
+    await readPieces(pieces, mustBeThere, async ({ pid, isUrgent }, address, content) => {
+      await out.pages(pid, address, content);
+      const known = tracked.get(pid)?.known;
+      for (let at = 0; at < content.length; at += pageBytes) known?.set(address + at, sent);
       if (isUrgent) await out.flush();
     });
+    await out.flush();
+  }
+
+  async function sendChanged(
+    all: Iterable<readonly [Tracked, readonly PageRun[]]>,
+    out: RecordWriter,
+    mustBeThere: boolean,
+  ): Promise<void> {
+    const pieces = [...all].flatMap(([{ pid, nsPid }, runs]) => [
+      ...comparePieces(pid, nsPid, runs),
+    ]);
+    for await (const one of comparer?.changed(pieces, mustBeThere) ?? []) {
+      await out.pages(one.nsPid, one.address, one.content);
+    }
     await out.flush();
   }
 
@@ -107,9 +135,10 @@ export function createMemorySource(tracking: Tracking): MemorySource {
         }
       };
       await (tracking === 'soft-dirty' ? pause(look) : look());
-      await sendPieces(piecesAhead(found, tracking), out);
+      if (comparer !== undefined) await sendChanged(found, out, false);
+      else await sendPieces(piecesAhead(found), out, false);
     },
-    async rest(processes, lazy) {
+    async rest(processes, lazy, follows) {
       await update(processes);
       const wanted: ProcessPages[] = [];
       const stale: ProcessPages[] = [];
@@ -117,9 +146,10 @@ export function createMemorySource(tracking: Tracking): MemorySource {
         const process = tracked.get(pid);
         const known = process?.known;
         if (process === undefined || known === undefined) {
-          wanted.push({ pid, runs });
+          throw new MigrateError('DUMP_FAILED', `process ${pid} of the job is gone`);
         } else if (tracking === 'digest') {
           wanted.push({ pid, runs });
+          if (follows) stale.push({ pid, runs });
         } else {
           const dirty = await dirtyPages(process.pid);
           const isWanted = (value: number): boolean => value !== sent;
@@ -129,26 +159,24 @@ export function createMemorySource(tracking: Tracking): MemorySource {
           stale.push({ pid, runs: old });
         }
       }
-      return { all: lazy, wanted, stale };
+      return { all: lazy, wanted, stale, compares: tracking === 'digest' && !follows };
     },
-    async send({ wanted }, out, asked) {
-      await sendPieces(piecesOfRest(wanted, tracked, asked), out);
+    async send({ wanted, compares }, out, asked) {
+      if (!compares) await sendPieces(piecesOfRest(wanted, tracked, asked), out, true);
+      else await sendChanged(runsOf(wanted, tracked), out, true);
     },
     async close() {
+      await comparer?.close();
       for (const { memory } of tracked.values()) await memory.close();
       tracked.clear();
     },
   };
 }
 
-function* piecesAhead(
-  found: ReadonlyMap<Tracked, readonly ScannedRun[]>,
-  tracking: Tracking,
-): Iterable<Piece> {
+function* piecesAhead(found: ReadonlyMap<Tracked, readonly ScannedRun[]>): Iterable<Piece> {
   for (const [{ memory, nsPid, known }, runs] of found) {
     for (const run of runs) {
-      const all = tracking === 'digest' || run.isDirty;
-      const lacking = all ? [run] : known.split(run, (value) => value !== sent);
+      const lacking = run.isDirty ? [run] : known.split(run, (value) => value !== sent);
       yield* piecesOf(memory, nsPid, lacking);
     }
   }
@@ -181,20 +209,28 @@ async function* piecesOfRest(
   }
 }
 
-async function sendChanged(
-  { nsPid, digests }: Tracked,
-  address: number,
-  content: Buffer,
-  out: RecordWriter,
-): Promise<void> {
-  let from = -1;
-  for (let at = 0; at <= content.length; at += pageBytes) {
-    const differs =
-      at < content.length && digests.differs(address + at, content.subarray(at, at + pageBytes));
-    if (differs && from < 0) from = at;
-    if (!differs && from >= 0) {
-      await out.pages(nsPid, address + from, content.subarray(from, at));
-      from = -1;
+function* runsOf(
+  wanted: readonly ProcessPages[],
+  tracked: ReadonlyMap<number, Tracked>,
+): Iterable<readonly [Tracked, readonly PageRun[]]> {
+  for (const { pid, runs } of wanted) {
+    const process = tracked.get(pid);
+    if (process !== undefined) yield [process, runs];
+  }
+}
+
+/** Runs cut where regions end. */
+function* comparePieces(
+  pid: number,
+  nsPid: number,
+  runs: readonly PageRun[],
+): Iterable<ComparePiece> {
+  for (const run of runs) {
+    const end = endOf(run);
+    for (let start = run.start; start < end; ) {
+      const next = Math.min(end, (Math.floor(start / regionBytes) + 1) * regionBytes);
+      yield { pid, nsPid, start, pages: (next - start) / pageBytes };
+      start = next;
     }
   }
 }

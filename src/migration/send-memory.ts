@@ -19,6 +19,7 @@ import { type CompressWish, measureEncoding } from './measure.ts';
 import type { Phases } from './phases.ts';
 import type { AgreedPlan } from './plan.ts';
 import { nextStep } from './pre-copy.ts';
+import { threadOf } from './program.ts';
 import { type MemoryStreamName, memoryStream } from './protocol.ts';
 import type { Target } from './target-link.ts';
 
@@ -77,7 +78,7 @@ function openPacking(encoding: Encoding): Packing {
 
 /** The memory of a job that travels beside its images. */
 export function openMemory(job: StoredJob, plan: MemoryPlan): JobMemory | undefined {
-  return plan.lazy ? openJobMemory(job, plan.tracking) : undefined;
+  return plan.lazy ? openJobMemory(job, plan.tracking, threadOf()) : undefined;
 }
 
 /** Sends memory while the job runs, round by round, until a freeze is worth it. */
@@ -100,7 +101,7 @@ export async function restOf(
   follows: boolean,
 ): Promise<MemoryToSend | undefined> {
   if (memory === undefined) return undefined;
-  return { memory, rest: await memory.rest(trees[0]?.images ?? ''), follows };
+  return { memory, rest: await memory.rest(trees[0]?.images ?? '', follows), follows };
 }
 
 /** Waits for the memory of a job that runs over there already. */
