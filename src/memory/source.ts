@@ -77,8 +77,15 @@ export function createMemorySource(tracking: Tracking, thread: ThreadEntry): Mem
   const tracked = new Map<number, Tracked>();
   const comparer = tracking === 'digest' ? openComparer(thread) : undefined;
 
-  /** Processes come and go while the job runs; a number that comes again is another process. */
-  async function update(processes: readonly ProcessToSend[], out?: RecordWriter): Promise<void> {
+  /**
+   * Processes come and go while the job runs; a number that comes again is another process. Returns
+   * those of which the target has what was another process's.
+   */
+  async function update(
+    processes: readonly ProcessToSend[],
+    out?: RecordWriter,
+  ): Promise<ReadonlySet<number>> {
+    const replaced = new Set<number>();
     for (const process of processes) {
       const before = tracked.get(process.nsPid);
       const isSame = before?.startTime === process.startTime && before.pid === process.pid;
@@ -88,12 +95,14 @@ export function createMemorySource(tracking: Tracking, thread: ThreadEntry): Mem
       const memory = await openMemory(process.pid);
       if (before !== undefined && !isSame) {
         await out?.forget(process.nsPid);
+        replaced.add(process.nsPid);
         comparer?.forget(process.nsPid);
       }
       if (memory === undefined) continue;
       const known = isSame ? before.known : createPageTable();
       tracked.set(process.nsPid, { ...process, memory, known });
     }
+    return replaced;
   }
 
   async function sendPieces(
@@ -131,15 +140,17 @@ export function createMemorySource(tracking: Tracking, thread: ThreadEntry): Mem
       const look = async (): Promise<void> => {
         for (const process of tracked.values()) {
           found.set(process, await scanPages(process.pid));
-          if (tracking === 'soft-dirty') await forgetWrites(process.pid).catch(() => undefined);
         }
+        if (tracking !== 'soft-dirty') return;
+        // Not one by one: what two processes share (vfork(2)) would look clean to the second.
+        for (const { pid } of tracked.values()) await forgetWrites(pid).catch(() => undefined);
       };
       await (tracking === 'soft-dirty' ? pause(look) : look());
       if (comparer !== undefined) await sendChanged(found, out, false);
       else await sendPieces(piecesAhead(found), out, false);
     },
     async rest(processes, lazy, follows) {
-      await update(processes);
+      const replaced = await update(processes);
       const wanted: ProcessPages[] = [];
       const stale: ProcessPages[] = [];
       for (const { pid, runs } of lazy) {
@@ -147,9 +158,9 @@ export function createMemorySource(tracking: Tracking, thread: ThreadEntry): Mem
         const known = process?.known;
         if (process === undefined || known === undefined) {
           throw new MigrateError('DUMP_FAILED', `process ${pid} of the job is gone`);
-        } else if (tracking === 'digest') {
+        } else if (tracking === 'digest' || replaced.has(pid)) {
           wanted.push({ pid, runs });
-          if (follows) stale.push({ pid, runs });
+          if (follows || replaced.has(pid)) stale.push({ pid, runs });
         } else {
           const dirty = await dirtyPages(process.pid);
           const isWanted = (value: number): boolean => value !== sent;
