@@ -121,28 +121,12 @@ export function createMemorySource(tracking: Tracking, thread: ThreadEntry): Mem
         replaced.add(nsPid);
         comparer?.forget(nsPid);
       });
-      const wanted: ProcessPages[] = [];
-      const stale: ProcessPages[] = [];
-      for (const { pid, runs } of lazy) {
-        const process = tracked.get(pid);
-        const known = process?.known;
-        if (process === undefined || known === undefined) {
-          throw new MigrateError('DUMP_FAILED', `process ${pid} of the job is gone`);
-        } else if (tracking === 'digest' || replaced.has(pid)) {
-          wanted.push({ pid, runs });
-          if (follows || replaced.has(pid)) stale.push({ pid, runs });
-        } else {
-          const dirty = await dirtyPages(process.pid);
-          const isWanted = (value: number): boolean => value !== sentPage;
-          const fresh = runs.flatMap((run) => known.split(run, isWanted));
-          const old = overlap(runs, dirty).flatMap((run) =>
-            known.split(run, (v) => v === sentPage),
-          );
-          wanted.push({ pid, runs: [...fresh, ...old] });
-          stale.push({ pid, runs: old });
-        }
-      }
-      return { all: lazy, wanted, stale, compares: tracking === 'digest' && !follows };
+      const compares = tracking === 'digest' && !follows;
+      const lacking = await lackingPages(lazy, tracked, (nsPid) => {
+        if (replaced.has(nsPid) || (tracking === 'digest' && follows)) return 'stale';
+        return tracking === 'digest' ? 'wanted' : undefined;
+      });
+      return { ...lacking, all: lazy, compares };
     },
     async send({ wanted, compares }, out, asked) {
       if (!compares) await sendPieces(piecesOfRest(wanted, tracked, asked), out, true);
@@ -153,6 +137,35 @@ export function createMemorySource(tracking: Tracking, thread: ThreadEntry): Mem
       await tracked.close();
     },
   };
+}
+
+/** What the target lacks of the pages that CRIU has listed, and has in an old form. */
+async function lackingPages(
+  lazy: readonly ProcessPages[],
+  tracked: TrackedProcesses,
+  all: (nsPid: number) => 'wanted' | 'stale' | undefined,
+): Promise<Pick<RestOfMemory, 'wanted' | 'stale'>> {
+  const wanted: ProcessPages[] = [];
+  const stale: ProcessPages[] = [];
+  for (const { pid, runs } of lazy) {
+    const process = tracked.get(pid);
+    if (process === undefined) {
+      throw new MigrateError('DUMP_FAILED', `process ${pid} of the job is gone`);
+    }
+    const whole = all(pid);
+    if (whole !== undefined) {
+      wanted.push({ pid, runs });
+      if (whole === 'stale') stale.push({ pid, runs });
+      continue;
+    }
+    const { known } = process;
+    const dirty = await dirtyPages(process.pid);
+    const fresh = runs.flatMap((run) => known.split(run, (value) => value !== sentPage));
+    const old = overlap(runs, dirty).flatMap((run) => known.split(run, (v) => v === sentPage));
+    wanted.push({ pid, runs: [...fresh, ...old] });
+    stale.push({ pid, runs: old });
+  }
+  return { wanted, stale };
 }
 
 function* piecesAhead(found: ReadonlyMap<Tracked, readonly ScannedRun[]>): Iterable<Piece> {

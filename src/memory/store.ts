@@ -27,8 +27,8 @@ export interface PageStore {
   /** Which page a slot of the list is for. */
   pageAt(slot: number): ProcessPages | undefined;
   /**
-   * What comes afterwards is read and counted, and kept nowhere: a job that has unmapped the last pages
-   * has all that it needs before they have come.
+   * What comes afterwards is read and counted, and kept nowhere: a job that has unmapped the last
+   * pages has all that it needs before they have come.
    */
   close(): void;
 }
