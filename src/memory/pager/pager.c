@@ -17,32 +17,13 @@
  *
  * x86-64 Linux. Built by scripts/build-native.ts; a test rebuilds it and compares.
  */
-typedef unsigned char u8;
-typedef unsigned short u16;
-typedef unsigned int u32;
-typedef unsigned long u64;
-typedef long i64;
-
-enum {
-	SYS_read = 0, SYS_write = 1, SYS_open = 2, SYS_close = 3, SYS_fstat = 5, SYS_poll = 7,
-	SYS_mmap = 9, SYS_ioctl = 16, SYS_pread = 17, SYS_mremap = 25, SYS_nanosleep = 35,
-	SYS_socket = 41, SYS_accept = 43, SYS_recvfrom = 45, SYS_recvmsg = 47, SYS_bind = 49,
-	SYS_listen = 50, SYS_exit = 60, SYS_fcntl = 72, SYS_chdir = 80, SYS_unlink = 87,
-	SYS_fallocate = 285,
-};
-enum {
-	ENOENT_ = -2, EINTR_ = -4, EAGAIN_ = -11, ENOMEM_ = -12, EEXIST_ = -17, ENOSPC_ = -28,
-	ESRCH_ = -3,
-};
-enum { POLLIN_ = 1, O_WRONLY_ = 1, O_CLOEXEC_ = 02000000, F_SETFL_ = 4, O_NONBLOCK_ = 04000 };
-enum { PROT_RW = 3, PROT_R = 1, MAP_PRIVATE_ANON = 0x22, MAP_SHARED_ = 1, MAYMOVE = 1 };
-enum { PUNCH_KEEP = 3, AF_UNIX_ = 1, STREAM_CLOEXEC = 02000001 };
+#include "kernel.h"
+#include "ranges.h"
 
 #define UFFDIO_WAKE 0x8010aa02UL
 #define UFFDIO_COPY 0xc028aa03UL
 #define UFFDIO_ZEROPAGE 0xc020aa04UL
 #define RESTORE_FINISHED 0x52535446
-#define PAGE 4096UL
 
 enum { PAGEFAULT = 0x12, FORK = 0x13, REMAP = 0x14, REMOVE = 0x15, UNMAP = 0x16 };
 enum { MISSING = 0, STORED = 1, ZERO = 2 };
@@ -56,15 +37,6 @@ enum { ASK_AGAIN_MS = 1000 };
 enum { WAITING_MAX = 65536 };
 /* Index runs of a process are sorted; what is found in none was never written to. */
 struct run { u32 pid, unused; u64 start, pages, slot; };
-struct range { u64 start, end, slot; };
-/* One process. */
-struct space {
-	i64 fd;
-	u64 count, room;
-	struct range *ranges;
-	u64 cursor;
-	u8 shared, stalled;
-};
 struct waiter { i64 fd; u64 address; };
 struct pollfd { int fd; short events, revents; };
 struct uffd_msg { u8 event, r1; u16 r2; u32 r3; u64 a, b, c; };
@@ -80,161 +52,8 @@ static u64 slots;
 static const struct run *runs;
 static u64 run_count;
 static u8 *buffer;
-static i64 store, kill_file;
+static i64 store;
 static int agent_gone, no_memory;
-
-static i64 call(i64 n, i64 a, i64 b, i64 c, i64 d, i64 e, i64 f)
-{
-	i64 result;
-	register i64 r10 __asm__("r10") = d;
-	register i64 r8 __asm__("r8") = e;
-	register i64 r9 __asm__("r9") = f;
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-			 : "rcx", "r11", "memory");
-	return result;
-}
-#define call1(n, a) call(n, (i64)(a), 0, 0, 0, 0, 0)
-#define call2(n, a, b) call(n, (i64)(a), (i64)(b), 0, 0, 0, 0)
-#define call3(n, a, b, c) call(n, (i64)(a), (i64)(b), (i64)(c), 0, 0, 0)
-#define call4(n, a, b, c, d) call(n, (i64)(a), (i64)(b), (i64)(c), (i64)(d), 0, 0)
-
-/* In assembly, because a compiler makes a call to memmove of a loop that is one. */
-void *memmove(void *to, const void *from, u64 bytes)
-{
-	void *result = to;
-	if (to > from) {
-		to = (u8 *)to + bytes - 1;
-		from = (const u8 *)from + bytes - 1;
-		__asm__ volatile("std\n\trep movsb\n\tcld"
-				 : "+D"(to), "+S"(from), "+c"(bytes)
-				 :
-				 : "memory");
-	} else {
-		__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
-	}
-	return result;
-}
-
-void *memcpy(void *to, const void *from, u64 bytes)
-{
-	return memmove(to, from, bytes);
-}
-
-void *memset(void *to, int value, u64 bytes)
-{
-	void *result = to;
-	__asm__ volatile("rep stosb" : "+D"(to), "+c"(bytes) : "a"(value) : "memory");
-	return result;
-}
-
-static __attribute__((noreturn)) void leave(int status)
-{
-	for (;;)
-		call1(SYS_exit, status);
-}
-
-/* A wrong page is worse than no job. */
-static __attribute__((noreturn)) void give_up(void)
-{
-	call3(SYS_write, kill_file, "1", 1);
-	leave(3);
-}
-
-static void *map(u64 bytes)
-{
-	i64 got = call(SYS_mmap, 0, bytes, PROT_RW, MAP_PRIVATE_ANON, -1, 0);
-	if (got < 0 && got > -4096)
-		give_up();
-	return (void *)got;
-}
-
-/* Room for one more than `count` of `size` bytes. */
-static void *grown(void *old, u64 count, u64 *room, u64 size)
-{
-	if (count < *room)
-		return old;
-	u64 before = *room * size;
-	*room = *room ? *room * 2 : PAGE / size + 1;
-	if (before == 0)
-		return map(*room * size);
-	i64 got = call4(SYS_mremap, old, before, *room * size, MAYMOVE);
-	if (got < 0 && got > -4096)
-		give_up();
-	return (void *)got;
-}
-
-static void insert(struct space *s, u64 at, struct range new)
-{
-	s->ranges = grown(s->ranges, s->count, &s->room, sizeof(new));
-	memmove(s->ranges + at + 1, s->ranges + at, (s->count - at) * sizeof(new));
-	s->ranges[at] = new;
-	s->count++;
-}
-
-/* The first range that ends after the address. */
-static u64 find(const struct space *s, u64 address)
-{
-	u64 low = 0, high = s->count;
-	while (low < high) {
-		u64 middle = (low + high) / 2;
-		if (s->ranges[middle].end <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-/* What lies between two addresses is not to be filled in any more. */
-static void cut(struct space *s, u64 from, u64 to)
-{
-	u64 at = find(s, from);
-	if (at < s->count && s->ranges[at].start < from) {
-		struct range *r = s->ranges + at;
-		struct range rest = {from, r->end, r->slot + (from - r->start) / PAGE};
-		r->end = from;
-		insert(s, ++at, rest);
-	}
-	u64 last = at;
-	while (last < s->count && s->ranges[last].end <= to)
-		last++;
-	if (last < s->count && s->ranges[last].start < to) {
-		struct range *r = s->ranges + last;
-		r->slot += (to - r->start) / PAGE;
-		r->start = to;
-	}
-	memmove(s->ranges + at, s->ranges + last, (s->count - last) * sizeof(struct range));
-	s->count -= last - at;
-}
-
-/* mremap(2): the same pages are wanted at other addresses. */
-static void shift(struct space *s, u64 from, u64 to, u64 length)
-{
-	static struct range *moved;
-	static u64 room;
-	u64 count = 0;
-	for (u64 at = find(s, from); at < s->count && s->ranges[at].start < from + length; at++) {
-		struct range r = s->ranges[at];
-		if (r.start < from) {
-			r.slot += (from - r.start) / PAGE;
-			r.start = from;
-		}
-		if (r.end > from + length)
-			r.end = from + length;
-		r.start += to - from;
-		r.end += to - from;
-		moved = grown(moved, count, &room, sizeof(r));
-		moved[count++] = r;
-	}
-	cut(s, from, from + length);
-	cut(s, to, to + length);
-	for (u64 i = 0; i < count; i++)
-		insert(s, find(s, moved[i].start), moved[i]);
-	s->cursor = 0;
-	s->stalled = 0;
-}
 
 static struct space *add_space(i64 fd)
 {
@@ -252,6 +71,8 @@ static void drop_space(struct space *s)
 	s->fd = -1;
 	s->count = 0;
 }
+
+#include "handover.h"
 
 /* Bytes done, 0 for "read what has happened first", or less than 0 when the process is gone. */
 static i64 fill(struct space *s, u64 address, u64 slot, u64 pages, int zero)
@@ -462,85 +283,6 @@ static int ahead(struct space *s)
 	return 0;
 }
 
-static const void *mapped(const char *path, u64 *bytes)
-{
-	static u64 status[18];
-	i64 fd = call3(SYS_open, path, O_CLOEXEC_, 0);
-	if (fd < 0 || call2(SYS_fstat, fd, status) < 0)
-		give_up();
-	*bytes = status[6];
-	if (*bytes == 0)
-		return 0;
-	i64 got = call(SYS_mmap, 0, *bytes, PROT_R, MAP_SHARED_, fd, 0);
-	if (got < 0 && got > -4096)
-		give_up();
-	call1(SYS_close, fd);
-	return (const void *)got;
-}
-
-static void load(void)
-{
-	u64 bytes;
-	state = mapped("state", &slots);
-	runs = mapped("index", &bytes);
-	run_count = bytes / sizeof(struct run);
-	for (u64 i = 0; i < run_count; i++)
-		if (runs[i].slot + runs[i].pages > slots)
-			give_up();
-}
-
-static void adopt(u32 pid, i64 fd)
-{
-	struct space *s = add_space(fd);
-	for (u64 i = 0; i < run_count; i++)
-		if (runs[i].pid == pid)
-			insert(s, s->count,
-			       (struct range){runs[i].start, runs[i].start + runs[i].pages * PAGE,
-					      runs[i].slot});
-}
-
-/* A process from CRIU: its number, then its descriptor. 1 when that was the last, -1 for an end. */
-static int from_criu(i64 client)
-{
-	int pid;
-	i64 got = call(SYS_recvfrom, client, (i64)&pid, sizeof(pid), 0x100, 0, 0);
-	if (got != sizeof(pid))
-		return -1;
-	if (pid == RESTORE_FINISHED)
-		return 1;
-	if (pid < 0)
-		return 0;
-	char dummy;
-	struct { u64 length; int level, type, fd, unused; } control = {0, 0, 0, 0, 0};
-	struct { void *base; u64 length; } piece = {&dummy, 1};
-	struct {
-		void *name;
-		u64 name_length;
-		void *pieces;
-		u64 count;
-		void *control;
-		u64 control_length;
-		u64 flags;
-	} header = {0, 0, &piece, 1, &control, sizeof(control), 0};
-	if (call3(SYS_recvmsg, client, &header, 0x40000000) != 1 || control.length != 20)
-		return -1;
-	adopt(pid, control.fd);
-	return 0;
-}
-
-static i64 listen_for_criu(void)
-{
-	struct { u16 family; char path[108]; } address;
-	memset(&address, 0, sizeof(address));
-	address.family = AF_UNIX_;
-	memcpy(address.path, "lazy-pages.socket", 17);
-	i64 fd = call3(SYS_socket, AF_UNIX_, STREAM_CLOEXEC, 0);
-	call1(SYS_unlink, address.path);
-	if (fd < 0 || call3(SYS_bind, fd, &address, 2 + 17) < 0 || call2(SYS_listen, fd, 1) < 0)
-		leave(2);
-	return fd;
-}
-
 /* The two ends that are not processes, then each process. */
 static u64 watch(i64 control, i64 criu)
 {
@@ -626,6 +368,9 @@ __attribute__((used)) void pager(u64 *stack)
 		if (!finished) {
 			if (agent_gone && !accepted)
 				leave(1);
+			/* Nobody brings what the restore waits for. */
+			if (agent_gone && waiting_count && ready == 0)
+				give_up();
 			continue;
 		}
 		busy = happened;
