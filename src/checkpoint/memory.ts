@@ -25,7 +25,7 @@ export interface JobMemory {
   /** A round while the job runs: what the target lacks. */
   ahead(write: Write): Promise<MemoryRound>;
   /** Of the frozen job, whose images list its pages: what the target lacks. */
-  rest(images: string): Promise<RestOfMemory>;
+  rest(images: string, when: { readonly follows: boolean }): Promise<RestOfMemory>;
   /** Tells which pages are old over there; no round may be under way. */
   tellStale(rest: RestOfMemory, write: Write): Promise<void>;
   /** Sends the rest. */
@@ -61,8 +61,8 @@ export function openJobMemory(job: StoredJob, tracking: Tracking): JobMemory {
       await out.end();
       return { ...out.sent, pausedMs };
     },
-    async rest(images) {
-      return source.rest(await processesOf(job), await readLazyPages(images));
+    async rest(images, when) {
+      return source.rest(await processesOf(job), await readLazyPages(images), when);
     },
     async tellStale({ stale }, write) {
       const out = createRecordWriter(write);

@@ -42,8 +42,15 @@ export interface MemorySource {
     out: RecordWriter,
     pause: (work: () => Promise<void>) => Promise<void>,
   ): Promise<void>;
-  /** Of a frozen job whose pages CRIU has listed: what the target lacks of them. */
-  rest(processes: readonly ProcessToSend[], lazy: readonly ProcessPages[]): Promise<RestOfMemory>;
+  /**
+   * Of a frozen job whose pages CRIU has listed: what the target lacks of them, once the job runs over
+   * there already (`follows`) or before it may.
+   */
+  rest(
+    processes: readonly ProcessToSend[],
+    lazy: readonly ProcessPages[],
+    when: { readonly follows: boolean },
+  ): Promise<RestOfMemory>;
   /**
    * Sends it: what is asked for first, and all else once it is released. With digests it reads all
    * and sends what has changed.
@@ -65,20 +72,34 @@ interface Tracked extends ProcessToSend {
 
 export function createMemorySource(tracking: Tracking): MemorySource {
   const tracked = new Map<number, Tracked>();
+  let compares = tracking === 'digest';
 
-  /** Processes come and go while the job runs; a number that comes again is another process. */
-  async function update(processes: readonly ProcessToSend[], out?: RecordWriter): Promise<void> {
+  /**
+   * Processes come and go while the job runs; a number that comes again is another process. One that
+   * has called execve(2) has other memory than the one that was opened before. Returns those of which
+   * the target has what was another process's.
+   */
+  async function update(
+    processes: readonly ProcessToSend[],
+    out?: RecordWriter,
+  ): Promise<ReadonlySet<number>> {
+    const replaced = new Set<number>();
     for (const process of processes) {
       const before = tracked.get(process.nsPid);
-      if (before?.startTime === process.startTime && before.pid === process.pid) continue;
       await before?.memory.close();
       tracked.delete(process.nsPid);
+      const isSame = before?.startTime === process.startTime && before.pid === process.pid;
+      if (before !== undefined && !isSame) {
+        await out?.forget(process.nsPid);
+        replaced.add(process.nsPid);
+      }
       const memory = await openMemory(process.pid);
       if (memory === undefined) continue;
-      if (before !== undefined) await out?.forget(process.nsPid);
-      const known = createPageTable();
-      tracked.set(process.nsPid, { ...process, memory, known, digests: createPageDigests() });
+      const fresh = { known: createPageTable(), digests: createPageDigests() };
+      const { known, digests } = before !== undefined && isSame ? before : fresh;
+      tracked.set(process.nsPid, { ...process, memory, known, digests });
     }
+    return replaced;
   }
 
   async function sendPieces(
@@ -88,7 +109,7 @@ export function createMemorySource(tracking: Tracking): MemorySource {
     await readPieces(pieces, async ({ pid, isUrgent }, address, content) => {
       const process = tracked.get(pid);
       if (process === undefined) return;
-      if (tracking !== 'digest') await out.pages(pid, address, content);
+      if (!compares) await out.pages(pid, address, content);
       else await sendChanged(process, address, content, out);
       for (let at = 0; at < content.length; at += pageBytes) process.known.set(address + at, sent);
       if (isUrgent) await out.flush();
@@ -103,28 +124,34 @@ export function createMemorySource(tracking: Tracking): MemorySource {
       const look = async (): Promise<void> => {
         for (const process of tracked.values()) {
           found.set(process, await scanPages(process.pid));
-          if (tracking === 'soft-dirty') await forgetWrites(process.pid).catch(() => undefined);
         }
+        if (tracking !== 'soft-dirty') return;
+        // Not one by one: what two processes share (vfork(2)) would look clean to the second.
+        for (const { pid } of tracked.values()) await forgetWrites(pid).catch(() => undefined);
       };
       await (tracking === 'soft-dirty' ? pause(look) : look());
       await sendPieces(piecesAhead(found, tracking), out);
     },
-    async rest(processes, lazy) {
-      await update(processes);
+    async rest(processes, lazy, { follows }) {
+      const replaced = await update(processes);
+      // Nobody waits for a comparison of everything: what was sent ahead counts for nothing.
+      if (follows) compares = false;
+      const isSent = (value: number): boolean => value === sent;
       const wanted: ProcessPages[] = [];
       const stale: ProcessPages[] = [];
       for (const { pid, runs } of lazy) {
         const process = tracked.get(pid);
-        const known = process?.known;
-        if (process === undefined || known === undefined) {
+        if (process === undefined || replaced.has(pid)) {
           wanted.push({ pid, runs });
+          if (replaced.has(pid)) stale.push({ pid, runs });
         } else if (tracking === 'digest') {
           wanted.push({ pid, runs });
+          stale.push({ pid, runs: runs.flatMap((run) => process.known.split(run, isSent)) });
         } else {
+          const { known } = process;
           const dirty = await dirtyPages(process.pid);
-          const isWanted = (value: number): boolean => value !== sent;
-          const fresh = runs.flatMap((run) => known.split(run, isWanted));
-          const old = overlap(runs, dirty).flatMap((run) => known.split(run, (v) => v === sent));
+          const fresh = runs.flatMap((run) => known.split(run, (value) => !isSent(value)));
+          const old = overlap(runs, dirty).flatMap((run) => known.split(run, isSent));
           wanted.push({ pid, runs: [...fresh, ...old] });
           stale.push({ pid, runs: old });
         }

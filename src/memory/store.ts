@@ -25,6 +25,10 @@ export interface PageStore {
   assertComplete(): void;
   /** Which page a slot of the list is for. */
   pageAt(slot: number): ProcessPages | undefined;
+  /**
+   * What comes afterwards is read and counted, and kept nowhere: a job that has unmapped the last pages
+   * has all that it needs before they have come.
+   */
   close(): void;
 }
 
@@ -48,6 +52,7 @@ export async function openPageStore(directory: string): Promise<PageStore> {
   let slots = 0;
   let index: IndexRun[] = [];
   let onChange: (() => void) | undefined;
+  let isClosed = false;
 
   function tableOf(pid: number): PageTable {
     let table = tables.get(pid);
@@ -85,7 +90,7 @@ export async function openPageStore(directory: string): Promise<PageStore> {
 
   function setState(slot: number, pages: number, value: number): void {
     states.fill(value, slot, slot + pages);
-    if (onChange === undefined) return;
+    if (onChange === undefined || isClosed) return;
     writeSync(stateFile, states, slot, pages, slot);
     onChange();
   }
@@ -97,7 +102,7 @@ export async function openPageStore(directory: string): Promise<PageStore> {
         data(record, content) {
           for (const { at, slot, pages } of slotRuns(record)) {
             const bytes = content.subarray(at * pageBytes, (at + pages) * pageBytes);
-            writeFully(store, bytes, slot * pageBytes);
+            if (!isClosed) writeFully(store, bytes, slot * pageBytes);
             setState(slot, pages, slotState.stored);
           }
         },
@@ -145,6 +150,8 @@ export async function openPageStore(directory: string): Promise<PageStore> {
       return { pid: run.pid, runs: [{ start, pages: 1 }] };
     },
     close() {
+      if (isClosed) return;
+      isClosed = true;
       closeSync(store);
       closeSync(stateFile);
     },

@@ -100,7 +100,7 @@ export async function restOf(
   follows: boolean,
 ): Promise<MemoryToSend | undefined> {
   if (memory === undefined) return undefined;
-  return { memory, rest: await memory.rest(trees[0]?.images ?? ''), follows };
+  return { memory, rest: await memory.rest(trees[0]?.images ?? '', { follows }), follows };
 }
 
 /** Waits for the memory of a job that runs over there already. */

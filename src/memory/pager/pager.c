@@ -258,6 +258,7 @@ static i64 fill(struct space *s, u64 address, u64 slot, u64 pages, int zero)
 {
 	struct { u64 dst, src, length, mode; i64 done; } copy;
 	struct { u64 start, length, mode; i64 done; } zeros;
+	int absent = 0;
 
 	for (;;) {
 		i64 result, done;
@@ -301,10 +302,15 @@ static i64 fill(struct space *s, u64 address, u64 slot, u64 pages, int zero)
 			return PAGE;
 		}
 		case ENOENT_:
-			/* Not one mapping any more: the part that still is, or nothing. */
-			if (pages == 1)
+			/*
+			 * Not one mapping any more: the part that still is, or nothing. A mapping that
+			 * has just moved is looked for before the kernel says EAGAIN for the news of it
+			 * (mm/userfaultfd.c, mfill_atomic), so that only the second word counts.
+			 */
+			if (pages == 1 && absent++)
 				return PAGE;
-			pages /= 2;
+			if (pages > 1)
+				pages /= 2;
 			continue;
 		case ESRCH_:
 		case ENOSPC_:
