@@ -181,19 +181,31 @@ function* piecesAhead(
   }
 }
 
+/** Each page once: who asks for one that is on its way already has only to wait. */
 async function* piecesOfRest(
   wanted: readonly ProcessPages[],
   tracked: ReadonlyMap<number, Tracked>,
   asked: AskedPages,
 ): AsyncIterable<Piece> {
-  function* urgent(): Iterable<Piece> {
-    for (let first = asked.next(); first !== undefined; first = asked.next()) {
-      const memory = tracked.get(first.pid)?.memory;
-      if (memory === undefined) continue;
-      for (const piece of piecesOf(memory, first.pid, first.runs))
-        yield { ...piece, isUrgent: true };
+  const gone = new Map<number, PageTable>();
+  function* notGone(pid: number, run: PageRun): Iterable<PageRun> {
+    const table = gone.get(pid) ?? createPageTable();
+    gone.set(pid, table);
+    for (const left of table.split(run, (value) => value !== sent)) {
+      for (let at = 0; at < left.pages; at += 1) table.set(left.start + at * pageBytes, sent);
+      yield left;
     }
   }
+  function* urgent(): Iterable<Piece> {
+    for (let first = asked.next(); first !== undefined; first = asked.next()) {
+      const { pid, runs } = first;
+      const memory = tracked.get(pid)?.memory;
+      if (memory === undefined) continue;
+      const left = runs.flatMap((run) => [...notGone(pid, run)]);
+      for (const piece of piecesOf(memory, pid, left)) yield { ...piece, isUrgent: true };
+    }
+  }
+  const mayBeAsked = !asked.isReleased;
   while (!asked.isReleased) {
     await asked.wait();
     yield* urgent();
@@ -203,7 +215,8 @@ async function* piecesOfRest(
     if (process === undefined) continue;
     for (const piece of piecesOf(process.memory, pid, runs)) {
       yield* urgent();
-      yield piece;
+      if (!mayBeAsked) yield piece;
+      else for (const run of notGone(pid, piece)) yield { ...piece, ...run };
     }
   }
 }
