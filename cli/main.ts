@@ -1,4 +1,6 @@
+import { isMainThread } from 'node:worker_threads';
 import { asMigrateError } from '../src/base/errors.ts';
+import { loadApi } from './api.ts';
 import { processContext } from './process-context.ts';
 import { fail, runProgram } from './program.ts';
 
@@ -14,4 +16,5 @@ async function main(): Promise<void> {
   process.exit(await runProgram(argv, context));
 }
 
-void main();
+if (isMainThread) void main();
+else void loadApi().then(({ serveCompare }) => serveCompare());

@@ -2,6 +2,7 @@ export type { JobLocation } from './base/errors.ts';
 export { readLog } from './job/log.ts';
 export type { JobRecord, JobSpec } from './job/record.ts';
 export { findJob, listJobs } from './job/registry.ts';
+export { serveCompare } from './memory/compare/thread.ts';
 export { runAgent } from './migration/agent.ts';
 export { type CheckpointResult, checkpointJob } from './migration/checkpoint-file.ts';
 export { type MoveOptions, moveJob } from './migration/coordinator.ts';

@@ -4,14 +4,11 @@ import { nowMs } from '../host/clock.ts';
 import { pidsOf, readProcess } from '../host/proc.ts';
 import type { StoredJob } from '../job/record.ts';
 import { type AskedPages, createAskedPages } from '../memory/asked.ts';
+import type { ThreadEntry } from '../memory/compare/comparer.ts';
 import { type ProcessPages, pagesOf } from '../memory/pages.ts';
 import { sampleMemory } from '../memory/sample.ts';
-import {
-  createMemorySource,
-  type ProcessToSend,
-  type RestOfMemory,
-  type Tracking,
-} from '../memory/source.ts';
+import { createMemorySource, type RestOfMemory, type Tracking } from '../memory/source.ts';
+import type { ProcessToSend } from '../memory/tracked.ts';
 import { createRecordWriter, type SentPages, type Write } from '../memory/write-records.ts';
 
 /** What one round of sending came to. */
@@ -25,7 +22,7 @@ export interface JobMemory {
   /** A round while the job runs: what the target lacks. */
   ahead(write: Write): Promise<MemoryRound>;
   /** Of the frozen job, whose images list its pages: what the target lacks. */
-  rest(images: string, when: { readonly follows: boolean }): Promise<RestOfMemory>;
+  rest(images: string, follows: boolean): Promise<RestOfMemory>;
   /** Tells which pages are old over there; no round may be under way. */
   tellStale(rest: RestOfMemory, write: Write): Promise<void>;
   /** Sends the rest. */
@@ -40,8 +37,8 @@ export interface JobMemory {
 /** A job that can't be stopped for an instant can't be frozen either. */
 const pauseTimeoutMs = 5_000;
 
-export function openJobMemory(job: StoredJob, tracking: Tracking): JobMemory {
-  const source = createMemorySource(tracking);
+export function openJobMemory(job: StoredJob, tracking: Tracking, thread: ThreadEntry): JobMemory {
+  const source = createMemorySource(tracking, thread);
   const asked = createAskedPages();
   return {
     asked,
@@ -61,8 +58,8 @@ export function openJobMemory(job: StoredJob, tracking: Tracking): JobMemory {
       await out.end();
       return { ...out.sent, pausedMs };
     },
-    async rest(images, when) {
-      return source.rest(await processesOf(job), await readLazyPages(images), when);
+    async rest(images, follows) {
+      return source.rest(await processesOf(job), await readLazyPages(images), follows);
     },
     async tellStale({ stale }, write) {
       const out = createRecordWriter(write);

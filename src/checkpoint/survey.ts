@@ -4,6 +4,7 @@ import { type ProcessSummary, readProcess, summarizeProcess } from '../host/proc
 import { run } from '../host/run.ts';
 import type { StoredJob } from '../job/record.ts';
 import { isNetnsJob } from '../job/record.ts';
+import { findPager } from '../memory/pager/find.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
 import { findBeside, findOutsiders } from './netns/outsiders.ts';
 import { surveyTrees } from './netns/survey.ts';
@@ -35,6 +36,7 @@ export interface Survey {
  * reasons of its own, see netns/.
  */
 export async function surveyJob(job: StoredJob): Promise<Survey> {
+  await refuseArriving(job);
   if (isNetnsJob(job.name)) {
     const trees = await surveyTrees(job.name, job.netns ?? '');
     const pids = trees.flatMap(({ members }) => members.map(({ pid }) => pid));
@@ -56,6 +58,16 @@ async function describe(
   const processes = summaries.filter((summary) => summary !== undefined);
   const memoryBytes = processes.reduce((sum, { residentBytes }) => sum + residentBytes, 0);
   return { processes, memoryBytes, sockets, socketReport };
+}
+
+/** What CRIU sees of pages that have not come yet is nothing, and nothing is what it would dump. */
+async function refuseArriving(job: StoredJob): Promise<void> {
+  if ((await findPager(job.cgroup)) === undefined) return;
+  throw new MigrateError('BUSY', `memory of job ${job.name} is still arriving from its last move`, {
+    side: 'source',
+    location: 'source-running',
+    hint: 'wait until that is done',
+  });
 }
 
 async function refuseStrangers(job: StoredJob, pids: readonly number[]): Promise<void> {

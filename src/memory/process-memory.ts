@@ -1,6 +1,7 @@
 import { read as readCallback } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { promisify } from 'node:util';
+import { MigrateError } from '../base/errors.ts';
 import { memoryLimits } from './limits.ts';
 import type { PageRun } from './pages.ts';
 
@@ -27,10 +28,11 @@ export async function openMemory(pid: number): Promise<FileHandle | undefined> {
 
 /**
  * Reads pieces, each while the one before it is used. Pages that are not there any more are left
- * out: a program may unmap or guard them at any time.
+ * out, because a program may unmap or guard them at any time, or DUMP_FAILED if they must be there.
  */
 export async function readPieces(
   pieces: Iterable<Piece> | AsyncIterable<Piece>,
+  mustBeThere: boolean,
   use: UsePages,
 ): Promise<void> {
   const buffers = [Buffer.allocUnsafeSlow(pieceBytes), Buffer.allocUnsafeSlow(pieceBytes)];
@@ -38,6 +40,7 @@ export async function readPieces(
   let turn = 0;
   for await (const piece of pieces) {
     const parts = await readPiece(piece, buffers[turn] as Buffer);
+    if (mustBeThere) assertWhole(piece, parts);
     await using;
     using = useAll(piece, parts, use);
     using.catch(() => undefined);
@@ -67,6 +70,13 @@ interface ReadPart {
 
 async function useAll(piece: Piece, parts: readonly ReadPart[], use: UsePages): Promise<void> {
   for (const { address, content } of parts) await use(piece, address, content);
+}
+
+function assertWhole({ pid, start, pages }: Piece, parts: readonly ReadPart[]): void {
+  const bytes = parts.reduce((sum, { content }) => sum + content.length, 0);
+  if (bytes === pages * pageBytes) return;
+  const where = `0x${start.toString(16)} of process ${pid}`;
+  throw new MigrateError('DUMP_FAILED', `memory at ${where} can't be read`);
 }
 
 async function readPiece({ memory, start, pages }: Piece, buffer: Buffer): Promise<ReadPart[]> {

@@ -26,7 +26,11 @@ export async function sampleMemory(
     const pieces = found.flatMap(({ pid, memory, runs }): Piece[] => [
       ...piecesOf(memory, pid, stretches(runs, every)),
     ]);
-    await readPieces(pieces, async (_, __, content) => void parts.push(Buffer.from(content)));
+    await readPieces(
+      pieces,
+      false,
+      async (_, __, content) => void parts.push(Buffer.from(content)),
+    );
   } finally {
     for (const { memory } of found) await memory.close();
   }

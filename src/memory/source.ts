@@ -1,10 +1,19 @@
-import type { FileHandle } from 'node:fs/promises';
+import { MigrateError } from '../base/errors.ts';
 import type { AskedPages } from './asked.ts';
-import { createPageDigests, type PageDigests } from './digests.ts';
+import { openComparer, type ThreadEntry } from './compare/comparer.ts';
+import { type ComparePiece, regionBytes } from './compare/messages.ts';
 import { memoryLimits } from './limits.ts';
-import { createPageTable, type PageRun, type PageTable, type ProcessPages } from './pages.ts';
-import { openMemory, type Piece, piecesOf, readPieces } from './process-memory.ts';
+import type { PageRun, ProcessPages } from './pages.ts';
+import { type Piece, piecesOf, readPieces } from './process-memory.ts';
+import { piecesOfRest } from './rest-pieces.ts';
 import { forgetWrites, type ScannedRun, scanPages } from './scan.ts';
+import {
+  type ProcessToSend,
+  sentPage,
+  type Tracked,
+  type TrackedProcesses,
+  trackProcesses,
+} from './tracked.ts';
 import type { RecordWriter } from './write-records.ts';
 
 /**
@@ -14,18 +23,12 @@ import type { RecordWriter } from './write-records.ts';
  */
 export type Tracking = 'soft-dirty' | 'digest' | 'none';
 
-/** A process of the job, as this host and as its own PID namespace number it. */
-export interface ProcessToSend {
-  readonly pid: number;
-  readonly nsPid: number;
-  /** With the pid it names one process for ever. */
-  readonly startTime: number;
-}
-
 /** What is still to be sent of a frozen job. */
 export interface RestOfMemory {
   /** Every page that CRIU has listed. */
   readonly all: readonly ProcessPages[];
+  /** Which of the wanted ones are sent is known when all of them have been compared. */
+  readonly compares: boolean;
   readonly wanted: readonly ProcessPages[];
   /** Those of them that the target has in an old form. */
   readonly stale: readonly ProcessPages[];
@@ -43,17 +46,17 @@ export interface MemorySource {
     pause: (work: () => Promise<void>) => Promise<void>,
   ): Promise<void>;
   /**
-   * Of a frozen job whose pages CRIU has listed: what the target lacks of them, once the job runs over
-   * there already (`follows`) or before it may.
+   * Of a frozen job whose pages CRIU has listed: what the target lacks of them. If it `follows` the
+   * job, the target must know now what is old, so digests are of no use.
    */
   rest(
     processes: readonly ProcessToSend[],
     lazy: readonly ProcessPages[],
-    when: { readonly follows: boolean },
+    follows: boolean,
   ): Promise<RestOfMemory>;
   /**
-   * Sends it: what is asked for first, and all else once it is released. With digests it reads all
-   * and sends what has changed.
+   * Sends it: what is asked for first, and all else once it is released. Throws DUMP_FAILED when a
+   * page can't be read.
    */
   send(rest: RestOfMemory, out: RecordWriter, asked: AskedPages): Promise<void>;
   close(): Promise<void>;
@@ -61,180 +64,142 @@ export interface MemorySource {
 
 const { pageBytes } = memoryLimits;
 
-/** Values of `known`. */
-const sent = 1;
-
-interface Tracked extends ProcessToSend {
-  readonly memory: FileHandle;
-  readonly known: PageTable;
-  readonly digests: PageDigests;
-}
-
-export function createMemorySource(tracking: Tracking): MemorySource {
-  const tracked = new Map<number, Tracked>();
-  let compares = tracking === 'digest';
-
-  /**
-   * Processes come and go while the job runs; a number that comes again is another process. One that
-   * has called execve(2) has other memory than the one that was opened before. Returns those of which
-   * the target has what was another process's.
-   */
-  async function update(
-    processes: readonly ProcessToSend[],
-    out?: RecordWriter,
-  ): Promise<ReadonlySet<number>> {
-    const replaced = new Set<number>();
-    for (const process of processes) {
-      const before = tracked.get(process.nsPid);
-      await before?.memory.close();
-      tracked.delete(process.nsPid);
-      const isSame = before?.startTime === process.startTime && before.pid === process.pid;
-      if (before !== undefined && !isSame) {
-        await out?.forget(process.nsPid);
-        replaced.add(process.nsPid);
-      }
-      const memory = await openMemory(process.pid);
-      if (memory === undefined) continue;
-      const fresh = { known: createPageTable(), digests: createPageDigests() };
-      const { known, digests } = before !== undefined && isSame ? before : fresh;
-      tracked.set(process.nsPid, { ...process, memory, known, digests });
-    }
-    return replaced;
-  }
+export function createMemorySource(tracking: Tracking, thread: ThreadEntry): MemorySource {
+  const tracked = trackProcesses();
+  const comparer = tracking === 'digest' ? openComparer(thread) : undefined;
 
   async function sendPieces(
     pieces: Iterable<Piece> | AsyncIterable<Piece>,
     out: RecordWriter,
+    mustBeThere: boolean,
   ): Promise<void> {
-    await readPieces(pieces, async ({ pid, isUrgent }, address, content) => {
-      const process = tracked.get(pid);
-      if (process === undefined) return;
-      if (!compares) await out.pages(pid, address, content);
-      else await sendChanged(process, address, content, out);
-      for (let at = 0; at < content.length; at += pageBytes) process.known.set(address + at, sent);
+    await readPieces(pieces, mustBeThere, async ({ pid, isUrgent }, address, content) => {
+      await out.pages(pid, address, content);
+      const known = tracked.get(pid)?.known;
+      for (let at = 0; at < content.length; at += pageBytes) known?.set(address + at, sentPage);
       if (isUrgent) await out.flush();
     });
     await out.flush();
   }
 
+  async function sendChanged(
+    all: Iterable<readonly [Tracked, readonly PageRun[]]>,
+    out: RecordWriter,
+    mustBeThere: boolean,
+  ): Promise<void> {
+    const pieces = [...all].flatMap(([{ pid, nsPid }, runs]) => [
+      ...comparePieces(pid, nsPid, runs),
+    ]);
+    for await (const one of comparer?.changed(pieces, mustBeThere) ?? []) {
+      await out.pages(one.nsPid, one.address, one.content);
+    }
+    await out.flush();
+  }
+
   return {
     async ahead(processes, out, pause) {
-      await update(processes, out);
+      await tracked.update(processes, async (nsPid) => {
+        await out.forget(nsPid);
+        comparer?.forget(nsPid);
+      });
       const found = new Map<Tracked, readonly ScannedRun[]>();
       const look = async (): Promise<void> => {
-        for (const process of tracked.values()) {
+        for (const process of tracked.all()) {
           found.set(process, await scanPages(process.pid));
         }
         if (tracking !== 'soft-dirty') return;
         // Not one by one: what two processes share (vfork(2)) would look clean to the second.
-        for (const { pid } of tracked.values()) await forgetWrites(pid).catch(() => undefined);
+        for (const { pid } of tracked.all()) await forgetWrites(pid).catch(() => undefined);
       };
       await (tracking === 'soft-dirty' ? pause(look) : look());
-      await sendPieces(piecesAhead(found, tracking), out);
+      if (comparer !== undefined) await sendChanged(found, out, false);
+      else await sendPieces(piecesAhead(found), out, false);
     },
-    async rest(processes, lazy, { follows }) {
-      const replaced = await update(processes);
-      // Nobody waits for a comparison of everything: what was sent ahead counts for nothing.
-      if (follows) compares = false;
-      const isSent = (value: number): boolean => value === sent;
-      const wanted: ProcessPages[] = [];
-      const stale: ProcessPages[] = [];
-      for (const { pid, runs } of lazy) {
-        const process = tracked.get(pid);
-        if (process === undefined || replaced.has(pid)) {
-          wanted.push({ pid, runs });
-          if (replaced.has(pid)) stale.push({ pid, runs });
-        } else if (tracking === 'digest') {
-          wanted.push({ pid, runs });
-          stale.push({ pid, runs: runs.flatMap((run) => process.known.split(run, isSent)) });
-        } else {
-          const { known } = process;
-          const dirty = await dirtyPages(process.pid);
-          const fresh = runs.flatMap((run) => known.split(run, (value) => !isSent(value)));
-          const old = overlap(runs, dirty).flatMap((run) => known.split(run, isSent));
-          wanted.push({ pid, runs: [...fresh, ...old] });
-          stale.push({ pid, runs: old });
-        }
-      }
-      return { all: lazy, wanted, stale };
+    async rest(processes, lazy, follows) {
+      // Processes of which the target has what was another process's.
+      const replaced = new Set<number>();
+      await tracked.update(processes, async (nsPid) => {
+        replaced.add(nsPid);
+        comparer?.forget(nsPid);
+      });
+      const compares = tracking === 'digest' && !follows;
+      const lacking = await lackingPages(lazy, tracked, (nsPid) => {
+        if (replaced.has(nsPid) || (tracking === 'digest' && follows)) return 'stale';
+        return tracking === 'digest' ? 'wanted' : undefined;
+      });
+      return { ...lacking, all: lazy, compares };
     },
-    async send({ wanted }, out, asked) {
-      await sendPieces(piecesOfRest(wanted, tracked, asked), out);
+    async send({ wanted, compares }, out, asked) {
+      if (!compares) await sendPieces(piecesOfRest(wanted, tracked, asked), out, true);
+      else await sendChanged(runsOf(wanted, tracked), out, true);
     },
     async close() {
-      for (const { memory } of tracked.values()) await memory.close();
-      tracked.clear();
+      await comparer?.close();
+      await tracked.close();
     },
   };
 }
 
-function* piecesAhead(
-  found: ReadonlyMap<Tracked, readonly ScannedRun[]>,
-  tracking: Tracking,
-): Iterable<Piece> {
+/** What the target lacks of the pages that CRIU has listed, and has in an old form. */
+async function lackingPages(
+  lazy: readonly ProcessPages[],
+  tracked: TrackedProcesses,
+  all: (nsPid: number) => 'wanted' | 'stale' | undefined,
+): Promise<Pick<RestOfMemory, 'wanted' | 'stale'>> {
+  const wanted: ProcessPages[] = [];
+  const stale: ProcessPages[] = [];
+  for (const { pid, runs } of lazy) {
+    const process = tracked.get(pid);
+    if (process === undefined) {
+      throw new MigrateError('DUMP_FAILED', `process ${pid} of the job is gone`);
+    }
+    const whole = all(pid);
+    if (whole !== undefined) {
+      wanted.push({ pid, runs });
+      if (whole === 'stale') stale.push({ pid, runs });
+      continue;
+    }
+    const { known } = process;
+    const dirty = await dirtyPages(process.pid);
+    const fresh = runs.flatMap((run) => known.split(run, (value) => value !== sentPage));
+    const old = overlap(runs, dirty).flatMap((run) => known.split(run, (v) => v === sentPage));
+    wanted.push({ pid, runs: [...fresh, ...old] });
+    stale.push({ pid, runs: old });
+  }
+  return { wanted, stale };
+}
+
+function* piecesAhead(found: ReadonlyMap<Tracked, readonly ScannedRun[]>): Iterable<Piece> {
   for (const [{ memory, nsPid, known }, runs] of found) {
     for (const run of runs) {
-      const all = tracking === 'digest' || run.isDirty;
-      const lacking = all ? [run] : known.split(run, (value) => value !== sent);
+      const lacking = run.isDirty ? [run] : known.split(run, (value) => value !== sentPage);
       yield* piecesOf(memory, nsPid, lacking);
     }
   }
 }
 
-/** Each page once: who asks for one that is on its way already has only to wait. */
-async function* piecesOfRest(
+function* runsOf(
   wanted: readonly ProcessPages[],
-  tracked: ReadonlyMap<number, Tracked>,
-  asked: AskedPages,
-): AsyncIterable<Piece> {
-  const gone = new Map<number, PageTable>();
-  function* notGone(pid: number, run: PageRun): Iterable<PageRun> {
-    const table = gone.get(pid) ?? createPageTable();
-    gone.set(pid, table);
-    for (const left of table.split(run, (value) => value !== sent)) {
-      for (let at = 0; at < left.pages; at += 1) table.set(left.start + at * pageBytes, sent);
-      yield left;
-    }
-  }
-  function* urgent(): Iterable<Piece> {
-    for (let first = asked.next(); first !== undefined; first = asked.next()) {
-      const { pid, runs } = first;
-      const memory = tracked.get(pid)?.memory;
-      if (memory === undefined) continue;
-      const left = runs.flatMap((run) => [...notGone(pid, run)]);
-      for (const piece of piecesOf(memory, pid, left)) yield { ...piece, isUrgent: true };
-    }
-  }
-  const mayBeAsked = !asked.isReleased;
-  while (!asked.isReleased) {
-    await asked.wait();
-    yield* urgent();
-  }
+  tracked: Pick<TrackedProcesses, 'get'>,
+): Iterable<readonly [Tracked, readonly PageRun[]]> {
   for (const { pid, runs } of wanted) {
     const process = tracked.get(pid);
-    if (process === undefined) continue;
-    for (const piece of piecesOf(process.memory, pid, runs)) {
-      yield* urgent();
-      if (!mayBeAsked) yield piece;
-      else for (const run of notGone(pid, piece)) yield { ...piece, ...run };
-    }
+    if (process !== undefined) yield [process, runs];
   }
 }
 
-async function sendChanged(
-  { nsPid, digests }: Tracked,
-  address: number,
-  content: Buffer,
-  out: RecordWriter,
-): Promise<void> {
-  let from = -1;
-  for (let at = 0; at <= content.length; at += pageBytes) {
-    const differs =
-      at < content.length && digests.differs(address + at, content.subarray(at, at + pageBytes));
-    if (differs && from < 0) from = at;
-    if (!differs && from >= 0) {
-      await out.pages(nsPid, address + from, content.subarray(from, at));
-      from = -1;
+/** Runs cut where regions end. */
+function* comparePieces(
+  pid: number,
+  nsPid: number,
+  runs: readonly PageRun[],
+): Iterable<ComparePiece> {
+  for (const run of runs) {
+    const end = endOf(run);
+    for (let start = run.start; start < end; ) {
+      const next = Math.min(end, (Math.floor(start / regionBytes) + 1) * regionBytes);
+      yield { pid, nsPid, start, pages: (next - start) / pageBytes };
+      start = next;
     }
   }
 }

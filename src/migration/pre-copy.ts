@@ -34,7 +34,7 @@ export function nextStep(
   plan: Pick<MemoryPlan, 'tracking'>,
   wish: { readonly maxFrozenMs: number | undefined; readonly fixedMs: number },
 ): NextStep {
-  const restMs = predictRest(rounds);
+  const restMs = predictRest(rounds, plan.tracking);
   const predictedMs = Math.round(restMs + wish.fixedMs);
   const enoughMs = wish.maxFrozenMs === undefined ? undefined : wish.maxFrozenMs - wish.fixedMs;
   if (rounds.length > 1 && restMs <= (enoughMs ?? preCopyLimits.restMs)) {
@@ -60,11 +60,13 @@ export function nextStep(
   return { step: 'diverges', predictedMs, why };
 }
 
-function predictRest(rounds: readonly AheadRound[]): number {
+function predictRest(rounds: readonly AheadRound[], tracking: MemoryPlan['tracking']): number {
   const [last, before] = [rounds.at(-1), rounds.at(-2)];
   if (last === undefined) return Number.POSITIVE_INFINITY;
   // After the first round alone nothing is known of how fast the job writes: as fast as the link.
   if (before === undefined) return last.ms;
+  // All is compared once more, as it was in the last round.
+  if (tracking === 'digest') return last.ms;
   const dirtiedBytes = (last.sentBytes / Math.max(1, before.ms)) * last.ms;
   return dirtiedBytes / Math.max(1, last.sentBytes / Math.max(1, last.ms));
 }

@@ -12,6 +12,11 @@ export function agentProgram(): { readonly path: string } {
   return { path: realpathSync(path) };
 }
 
+/** A thread of this program: cli/main.ts sees that it is one. */
+export function threadOf(): { readonly file: string } {
+  return { file: agentProgram().path };
+}
+
 declare const MIGRATE_VERSION: string | undefined;
 
 /** The version that the bundle was built with. */

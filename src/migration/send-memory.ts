@@ -13,12 +13,13 @@ import { armPacker, type Encoding, packed } from '../memory/codec.ts';
 import { memoryLimits } from '../memory/limits.ts';
 import type { RestOfMemory } from '../memory/source.ts';
 import type { Write } from '../memory/write-records.ts';
-import type { MemoryPlan } from './choose-mode.ts';
+import { type MemoryPlan, postCopyWarning } from './choose-mode.ts';
 import type { Round } from './events.ts';
 import { type CompressWish, measureEncoding } from './measure.ts';
 import type { Phases } from './phases.ts';
 import type { AgreedPlan } from './plan.ts';
 import { nextStep } from './pre-copy.ts';
+import { threadOf } from './program.ts';
 import { type MemoryStreamName, memoryStream } from './protocol.ts';
 import type { Target } from './target-link.ts';
 
@@ -47,6 +48,8 @@ export interface Packing {
   readonly encoding: Encoding;
   /** For one stream; undefined when nothing is packed. */
   take(): Filter | undefined;
+  /** Starts the packer of the next stream: not while the job is frozen. */
+  arm(): void;
   close(): void;
 }
 
@@ -68,8 +71,11 @@ function openPacking(encoding: Encoding): Packing {
     encoding,
     take() {
       const taken = spare;
-      if (taken !== undefined) spare = armPacker();
+      spare = undefined;
       return taken;
+    },
+    arm() {
+      if (encoding === 'zstd') spare ??= armPacker();
     },
     close: () => spare?.cancel(),
   };
@@ -77,7 +83,7 @@ function openPacking(encoding: Encoding): Packing {
 
 /** The memory of a job that travels beside its images. */
 export function openMemory(job: StoredJob, plan: MemoryPlan): JobMemory | undefined {
-  return plan.lazy ? openJobMemory(job, plan.tracking) : undefined;
+  return plan.lazy ? openJobMemory(job, plan.tracking, threadOf()) : undefined;
 }
 
 /** Sends memory while the job runs, round by round, until a freeze is worth it. */
@@ -100,7 +106,7 @@ export async function restOf(
   follows: boolean,
 ): Promise<MemoryToSend | undefined> {
   if (memory === undefined) return undefined;
-  return { memory, rest: await memory.rest(trees[0]?.images ?? '', { follows }), follows };
+  return { memory, rest: await memory.rest(trees[0]?.images ?? '', follows), follows };
 }
 
 /** Waits for the memory of a job that runs over there already. */
@@ -129,6 +135,7 @@ async function sendRounds(
   const rounds: Round[] = [];
   for (;;) {
     rounds.push(await sendRound(what, 'pre-copy', (write) => what.memory.ahead(write)));
+    what.packing.arm();
     const measured = rounds.map(({ memoryBytes, ms }) => ({ sentBytes: memoryBytes, ms }));
     const next = nextStep(measured, plan, { maxFrozenMs, fixedMs });
     const { predictedMs } = next;
@@ -140,7 +147,10 @@ async function sendRounds(
     if (maxFrozenMs === undefined) {
       return { rounds, predictedMs, follows: false, warnings: [said] };
     }
-    if (plan.mayFollow) return { rounds, predictedMs, follows: true, warnings: [said] };
+    if (plan.mayFollow) {
+      what.phases.warn([postCopyWarning]);
+      return { rounds, predictedMs, follows: true, warnings: [said] };
+    }
     throw new MigrateError(
       'NOT_CONVERGING',
       `${said}; ${predictedMs} ms frozen are to be expected`,

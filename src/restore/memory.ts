@@ -54,6 +54,9 @@ export async function openArrivingMemory(
     },
   });
   const { done, wake } = pager;
+  const settled = done.then(() => store.close());
+  // Whoever waits for it hears of a failure; nobody does when the job was undone.
+  settled.catch(() => undefined);
   let tell: { listed(): void; failed(error: unknown): void } | undefined;
   const listed = new Promise<void>((resolve, reject) => {
     tell = { listed: resolve, failed: reject };

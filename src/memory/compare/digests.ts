@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { memoryLimits } from './limits.ts';
+import { memoryLimits } from '../limits.ts';
 
 /**
  * What pages were like when they were read: half a SHA-256 for each, so that a program can't write
