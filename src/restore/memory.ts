@@ -62,9 +62,6 @@ export async function openArrivingMemory(
     tell = { listed: resolve, failed: reject };
   });
   listed.catch(() => undefined);
-  const settled = done.then(() => store.close());
-  // Who waits for it hears of it; before that, a failed restore is what is told.
-  settled.catch(() => undefined);
   return {
     receive: (source) => store.receive(source),
     async expect(images) {
