@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { isMainThread } from 'node:worker_threads';
+import { serveCompare } from '../../src/memory/compare/thread.ts';
 import { memoryLimits } from '../../src/memory/limits.ts';
 import { createMemorySource } from '../../src/memory/source.ts';
 import { createRecordWriter } from '../../src/memory/write-records.ts';
@@ -26,7 +28,7 @@ async function main([
   port = '',
 ]: readonly string[]): Promise<void> {
   // No kernel that hosts of namespaces share here tracks writes.
-  const source = createMemorySource('digest');
+  const source = createMemorySource('digest', { file: process.argv[1] ?? '' });
   const began = performance.now();
   for (let round = 0; round < Number(rounds); round += 1) {
     const from = performance.now();
@@ -42,8 +44,8 @@ async function main([
         }),
     );
     // The only process there is: its start time need not tell it from a later one.
-    const process = { pid: Number(pid), nsPid: 1, startTime: 0 };
-    await source.ahead([process], out, (work) => work());
+    const traced = { pid: Number(pid), nsPid: 1, startTime: 0 };
+    await source.ahead([traced], out, (work) => work());
     await out.end();
     sink.end();
     await closed;
@@ -57,4 +59,5 @@ function print(line: RoundLine): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
-void main(process.argv.slice(2));
+if (isMainThread) void main(process.argv.slice(2));
+else serveCompare();
