@@ -5,6 +5,7 @@ import { type ComparePiece, regionBytes } from './compare/messages.ts';
 import { memoryLimits } from './limits.ts';
 import type { PageRun, ProcessPages } from './pages.ts';
 import { type Piece, piecesOf, readPieces } from './process-memory.ts';
+import { piecesOfRest } from './rest-pieces.ts';
 import { forgetWrites, type ScannedRun, scanPages } from './scan.ts';
 import {
   type ProcessToSend,
@@ -173,33 +174,6 @@ function* piecesAhead(found: ReadonlyMap<Tracked, readonly ScannedRun[]>): Itera
     for (const run of runs) {
       const lacking = run.isDirty ? [run] : known.split(run, (value) => value !== sentPage);
       yield* piecesOf(memory, nsPid, lacking);
-    }
-  }
-}
-
-async function* piecesOfRest(
-  wanted: readonly ProcessPages[],
-  tracked: Pick<TrackedProcesses, 'get'>,
-  asked: AskedPages,
-): AsyncIterable<Piece> {
-  function* urgent(): Iterable<Piece> {
-    for (let first = asked.next(); first !== undefined; first = asked.next()) {
-      const memory = tracked.get(first.pid)?.memory;
-      if (memory === undefined) continue;
-      for (const piece of piecesOf(memory, first.pid, first.runs))
-        yield { ...piece, isUrgent: true };
-    }
-  }
-  while (!asked.isReleased) {
-    await asked.wait();
-    yield* urgent();
-  }
-  for (const { pid, runs } of wanted) {
-    const process = tracked.get(pid);
-    if (process === undefined) continue;
-    for (const piece of piecesOf(process.memory, pid, runs)) {
-      yield* urgent();
-      yield piece;
     }
   }
 }

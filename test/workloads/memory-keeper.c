@@ -104,7 +104,6 @@ static void make_all(void)
 {
 	int anonymous = MAP_PRIVATE | MAP_ANONYMOUS;
 	size_t part = size_bytes / 16 / processes / PAGE * PAGE;
-	size_t huge = part < HUGE_BYTES ? HUGE_BYTES : part / HUGE_BYTES * HUGE_BYTES;
 	struct region *r;
 
 	if (part < 16 * PAGE)
@@ -117,19 +116,6 @@ static void make_all(void)
 		fill_all(r);
 	}
 	make_mapped(part * processes);
-	if (wants("huge")) {
-		r = add("huge", map(huge, anonymous | MAP_HUGETLB, -1), huge, OWN);
-		fill_all(r);
-		/* A page of its own for each process is more than there may be. */
-		if (r && processes > 1)
-			r->changing = 0;
-	}
-	if (wants("thp")) {
-		char *at = map(2 * huge, anonymous, -1);
-		at += -(uintptr_t)at & (HUGE_BYTES - 1);
-		madvise(at, huge, MADV_HUGEPAGE);
-		fill_all(add("thp", at, huge, OWN));
-	}
 	if (wants("locked")) {
 		fill_all(r = add("locked", map(part, anonymous, -1), part, OWN));
 		if (mlock(r->base, part) != 0)
@@ -144,15 +130,35 @@ static void make_all(void)
 		make_guarded();
 }
 
+/* Of the first process alone: each of them is 2 MiB, and more than a few there may not be. */
+static void make_huge(void)
+{
+	size_t huge = size_bytes / 16 / HUGE_BYTES * HUGE_BYTES;
+	int anonymous = MAP_PRIVATE | MAP_ANONYMOUS;
+
+	if (huge < HUGE_BYTES)
+		huge = HUGE_BYTES;
+	if (wants("huge"))
+		fill_all(add("huge", map(huge, anonymous | MAP_HUGETLB, -1), huge, OWN));
+	if (wants("thp")) {
+		char *at = map(2 * huge, anonymous, -1);
+		at += -(uintptr_t)at & (HUGE_BYTES - 1);
+		madvise(at, huge, MADV_HUGEPAGE);
+		fill_all(add("thp", at, huge, OWN));
+	}
+}
+
 /* Each process its own, because it begins empty. */
 static void make_churned(void)
 {
-	char *at = map((CHUNKS * 2 + 2) * CHUNK * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-	munmap(at, (CHUNKS * 2 + 2) * CHUNK * PAGE);
+	chunk_count = processes > 8 ? 2 : CHUNKS / processes;
+	size_t bytes = (chunk_count * 2 + 2) * CHUNK * PAGE;
+	char *at = map(bytes, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	munmap(at, bytes);
 	/* With gaps, so that they are mappings of their own. */
-	for (int i = 0; i < CHUNKS; i++)
+	for (int i = 0; i < chunk_count; i++)
 		map_at(chunks[i] = at + 2 * i * CHUNK * PAGE, PROT_READ | PROT_WRITE);
-	map_at(spare = at + 2 * CHUNKS * CHUNK * PAGE, PROT_NONE);
+	map_at(spare = at + 2 * chunk_count * CHUNK * PAGE, PROT_NONE);
 }
 
 /* ---- running ---- */
@@ -239,6 +245,7 @@ int main(int argc, char **argv)
 	for (int i = 1; i < processes; i++)
 		if (read(answers[0], &ready, sizeof ready) != sizeof ready)
 			die("a child");
+	make_huge();
 	start_threads();
 	FILE *file = fopen(pid_path, "w");
 	if (file == NULL || fprintf(file, "%d\n", getpid()) < 0 || fclose(file) != 0)

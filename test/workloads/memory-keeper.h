@@ -47,6 +47,7 @@ static uint64_t counted[THREADS + 1];
 
 /* Chunks of memory that are moved, unmapped and mapped anew; `spare` is where the next one goes. */
 static char *chunks[CHUNKS], *spare;
+static int chunk_count;
 static uint32_t chunk_changes[CHUNKS][CHUNK], churned;
 static char *guarded;
 static int has_guards;
@@ -171,7 +172,7 @@ static void judge(struct verdict *v)
 				judge_page(v, r->kind, r->base + page * PAGE, r->number, page,
 					   r->changes[page]);
 	}
-	for (int i = 0; chunks[0] && i < CHUNKS; i++)
+	for (int i = 0; i < chunk_count; i++)
 		for (int page = 0; page < CHUNK; page++)
 			judge_page(v, "churned", chunks[i] + page * PAGE, 100 + i, page,
 				   chunk_changes[i][page]);
@@ -286,7 +287,7 @@ static void fork_and_look(int i)
 
 static void churn_once(uint64_t *random)
 {
-	int i = thread_random(random) % CHUNKS, from = thread_random(random) % CHUNK;
+	int i = thread_random(random) % chunk_count, from = thread_random(random) % CHUNK;
 	int count = 1 + thread_random(random) % (CHUNK - from);
 	char *old = chunks[i];
 
@@ -345,7 +346,7 @@ static void *work(void *argument)
 		due += (passed < 0 || passed > 0.2 ? 0.2 : passed) * pages * dirty / 100;
 		pthread_rwlock_rdlock(&checking);
 		if (thread == threads)
-			for (int i = 0; chunks[0] && i < 4; i++)
+			for (int i = 0; chunk_count > 0 && i < 4; i++)
 				churn_once(&random);
 		else
 			change_pages(thread, &random, (size_t)due);

@@ -363,8 +363,9 @@ __attribute__((used)) void pager(u64 *stack)
 				criu = -1;
 			}
 		}
+		/* Who did not wait has not waited in vain. */
 		if (waiting_count)
-			serve_waiting(ready == 0);
+			serve_waiting(ready == 0 && !busy);
 		if (!finished) {
 			if (agent_gone && !accepted)
 				leave(1);
