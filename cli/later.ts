@@ -13,7 +13,7 @@ export function laterOption(option: string): MigrateError | undefined {
   return laterOptions.includes(option) ? notInThisVersion(option) : undefined;
 }
 
-export function notInThisVersion(what: string): MigrateError {
+function notInThisVersion(what: string): MigrateError {
   return new MigrateError('USAGE', `${what} is not in this version of migrate`);
 }
 

@@ -7,12 +7,8 @@ import { type AskedPages, createAskedPages } from '../memory/asked.ts';
 import type { ThreadEntry } from '../memory/compare/comparer.ts';
 import { type ProcessPages, pagesOf } from '../memory/pages.ts';
 import { sampleMemory } from '../memory/sample.ts';
-import {
-  createMemorySource,
-  type ProcessToSend,
-  type RestOfMemory,
-  type Tracking,
-} from '../memory/source.ts';
+import { createMemorySource, type RestOfMemory, type Tracking } from '../memory/source.ts';
+import type { ProcessToSend } from '../memory/tracked.ts';
 import { createRecordWriter, type SentPages, type Write } from '../memory/write-records.ts';
 
 /** What one round of sending came to. */

@@ -1,12 +1,18 @@
-import type { FileHandle } from 'node:fs/promises';
 import { MigrateError } from '../base/errors.ts';
 import type { AskedPages } from './asked.ts';
 import { openComparer, type ThreadEntry } from './compare/comparer.ts';
 import { type ComparePiece, regionBytes } from './compare/messages.ts';
 import { memoryLimits } from './limits.ts';
-import { createPageTable, type PageRun, type PageTable, type ProcessPages } from './pages.ts';
-import { openMemory, type Piece, piecesOf, readPieces } from './process-memory.ts';
+import type { PageRun, ProcessPages } from './pages.ts';
+import { type Piece, piecesOf, readPieces } from './process-memory.ts';
 import { forgetWrites, type ScannedRun, scanPages } from './scan.ts';
+import {
+  type ProcessToSend,
+  sentPage,
+  type Tracked,
+  type TrackedProcesses,
+  trackProcesses,
+} from './tracked.ts';
 import type { RecordWriter } from './write-records.ts';
 
 /**
@@ -15,14 +21,6 @@ import type { RecordWriter } from './write-records.ts';
  * nothing is sent twice.
  */
 export type Tracking = 'soft-dirty' | 'digest' | 'none';
-
-/** A process of the job, as this host and as its own PID namespace number it. */
-export interface ProcessToSend {
-  readonly pid: number;
-  readonly nsPid: number;
-  /** With the pid it names one process for ever. */
-  readonly startTime: number;
-}
 
 /** What is still to be sent of a frozen job. */
 export interface RestOfMemory {
@@ -65,36 +63,9 @@ export interface MemorySource {
 
 const { pageBytes } = memoryLimits;
 
-/** Values of `known`. */
-const sent = 1;
-
-interface Tracked extends ProcessToSend {
-  readonly memory: FileHandle;
-  readonly known: PageTable;
-}
-
 export function createMemorySource(tracking: Tracking, thread: ThreadEntry): MemorySource {
-  const tracked = new Map<number, Tracked>();
+  const tracked = trackProcesses();
   const comparer = tracking === 'digest' ? openComparer(thread) : undefined;
-
-  /** Processes come and go while the job runs; a number that comes again is another process. */
-  async function update(processes: readonly ProcessToSend[], out?: RecordWriter): Promise<void> {
-    for (const process of processes) {
-      const before = tracked.get(process.nsPid);
-      const isSame = before?.startTime === process.startTime && before.pid === process.pid;
-      // Opened anew each time: a program that was executed since has another memory.
-      await before?.memory.close();
-      tracked.delete(process.nsPid);
-      const memory = await openMemory(process.pid);
-      if (before !== undefined && !isSame) {
-        await out?.forget(process.nsPid);
-        comparer?.forget(process.nsPid);
-      }
-      if (memory === undefined) continue;
-      const known = isSame ? before.known : createPageTable();
-      tracked.set(process.nsPid, { ...process, memory, known });
-    }
-  }
 
   async function sendPieces(
     pieces: Iterable<Piece> | AsyncIterable<Piece>,
@@ -104,7 +75,7 @@ export function createMemorySource(tracking: Tracking, thread: ThreadEntry): Mem
     await readPieces(pieces, mustBeThere, async ({ pid, isUrgent }, address, content) => {
       await out.pages(pid, address, content);
       const known = tracked.get(pid)?.known;
-      for (let at = 0; at < content.length; at += pageBytes) known?.set(address + at, sent);
+      for (let at = 0; at < content.length; at += pageBytes) known?.set(address + at, sentPage);
       if (isUrgent) await out.flush();
     });
     await out.flush();
@@ -126,10 +97,13 @@ export function createMemorySource(tracking: Tracking, thread: ThreadEntry): Mem
 
   return {
     async ahead(processes, out, pause) {
-      await update(processes, out);
+      await tracked.update(processes, async (nsPid) => {
+        await out.forget(nsPid);
+        comparer?.forget(nsPid);
+      });
       const found = new Map<Tracked, readonly ScannedRun[]>();
       const look = async (): Promise<void> => {
-        for (const process of tracked.values()) {
+        for (const process of tracked.all()) {
           found.set(process, await scanPages(process.pid));
           if (tracking === 'soft-dirty') await forgetWrites(process.pid).catch(() => undefined);
         }
@@ -139,7 +113,7 @@ export function createMemorySource(tracking: Tracking, thread: ThreadEntry): Mem
       else await sendPieces(piecesAhead(found), out, false);
     },
     async rest(processes, lazy, follows) {
-      await update(processes);
+      await tracked.update(processes, async (nsPid) => comparer?.forget(nsPid));
       const wanted: ProcessPages[] = [];
       const stale: ProcessPages[] = [];
       for (const { pid, runs } of lazy) {
@@ -152,9 +126,11 @@ export function createMemorySource(tracking: Tracking, thread: ThreadEntry): Mem
           if (follows) stale.push({ pid, runs });
         } else {
           const dirty = await dirtyPages(process.pid);
-          const isWanted = (value: number): boolean => value !== sent;
+          const isWanted = (value: number): boolean => value !== sentPage;
           const fresh = runs.flatMap((run) => known.split(run, isWanted));
-          const old = overlap(runs, dirty).flatMap((run) => known.split(run, (v) => v === sent));
+          const old = overlap(runs, dirty).flatMap((run) =>
+            known.split(run, (v) => v === sentPage),
+          );
           wanted.push({ pid, runs: [...fresh, ...old] });
           stale.push({ pid, runs: old });
         }
@@ -167,8 +143,7 @@ export function createMemorySource(tracking: Tracking, thread: ThreadEntry): Mem
     },
     async close() {
       await comparer?.close();
-      for (const { memory } of tracked.values()) await memory.close();
-      tracked.clear();
+      await tracked.close();
     },
   };
 }
@@ -176,7 +151,7 @@ export function createMemorySource(tracking: Tracking, thread: ThreadEntry): Mem
 function* piecesAhead(found: ReadonlyMap<Tracked, readonly ScannedRun[]>): Iterable<Piece> {
   for (const [{ memory, nsPid, known }, runs] of found) {
     for (const run of runs) {
-      const lacking = run.isDirty ? [run] : known.split(run, (value) => value !== sent);
+      const lacking = run.isDirty ? [run] : known.split(run, (value) => value !== sentPage);
       yield* piecesOf(memory, nsPid, lacking);
     }
   }
@@ -184,7 +159,7 @@ function* piecesAhead(found: ReadonlyMap<Tracked, readonly ScannedRun[]>): Itera
 
 async function* piecesOfRest(
   wanted: readonly ProcessPages[],
-  tracked: ReadonlyMap<number, Tracked>,
+  tracked: Pick<TrackedProcesses, 'get'>,
   asked: AskedPages,
 ): AsyncIterable<Piece> {
   function* urgent(): Iterable<Piece> {
@@ -211,7 +186,7 @@ async function* piecesOfRest(
 
 function* runsOf(
   wanted: readonly ProcessPages[],
-  tracked: ReadonlyMap<number, Tracked>,
+  tracked: Pick<TrackedProcesses, 'get'>,
 ): Iterable<readonly [Tracked, readonly PageRun[]]> {
   for (const { pid, runs } of wanted) {
     const process = tracked.get(pid);

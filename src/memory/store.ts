@@ -4,14 +4,15 @@ import { join } from 'node:path';
 import { MigrateError } from '../base/errors.ts';
 import { makePrivateDirectory } from '../host/files.ts';
 import { memoryLimits } from './limits.ts';
-import { createPageTable, type PageRun, type PageTable, type ProcessPages } from './pages.ts';
+import type { PageRun, ProcessPages } from './pages.ts';
 import { readRecords } from './read-records.ts';
 import type { PageRecord } from './records.ts';
+import { createSlots } from './slots.ts';
 
 /**
  * A job's memory on the target, in a directory of a memory file system: each page has a slot in the
- * file `store`, whichever order they come in, and keeps it when it comes again. The files `index` and
- * `state` tell the pager where everything is; see pager/pager.c.
+ * file `store` and keeps it when it comes again. The files `index` and `state` tell the pager where
+ * everything is; see pager/pager.c.
  */
 export interface PageStore {
   readonly directory: string;
@@ -33,6 +34,8 @@ const slotState = { missing: 0, stored: 1, zero: 2 } as const;
 const { pageBytes } = memoryLimits;
 /** struct run of pager.c: pid u32, unused u32, start u64, pages u64, slot u64. */
 const runBytes = 32;
+/** They double when there are more slots. */
+const statesMin = 4096;
 
 interface IndexRun extends PageRun {
   readonly pid: number;
@@ -43,47 +46,19 @@ export async function openPageStore(directory: string): Promise<PageStore> {
   await makePrivateDirectory(directory);
   const store = openSync(join(directory, 'store'), 'wx+', 0o600);
   const stateFile = openSync(join(directory, 'state'), 'wx+', 0o600);
-  const tables = new Map<number, PageTable>();
-  let states = Buffer.alloc(4096);
-  let slots = 0;
+  const slots = createSlots();
+  let states = Buffer.alloc(statesMin);
   let index: IndexRun[] = [];
   let onChange: (() => void) | undefined;
 
-  function tableOf(pid: number): PageTable {
-    let table = tables.get(pid);
-    if (table === undefined) {
-      table = createPageTable();
-      tables.set(pid, table);
-    }
-    return table;
-  }
-
-  function slotOf(table: PageTable, address: number): number {
-    const known = table.get(address);
-    if (known > 0) return known - 1;
-    const slot = slots;
-    slots += 1;
-    if (slot === states.length) states = Buffer.concat([states, Buffer.alloc(states.length)]);
-    table.set(address, slots);
-    return slot;
-  }
-
-  /** Slots of a run, in runs that lie side by side in the store. */
-  function* slotRuns({ pid, address, pages }: Pick<PageRecord, 'pid' | 'address' | 'pages'>) {
-    const table = tableOf(pid);
-    let first = 0;
-    let from = 0;
-    for (let at = 0; at <= pages; at += 1) {
-      const slot = at < pages ? slotOf(table, address + at * pageBytes) : -1;
-      if (at > 0 && slot !== first + (at - from)) {
-        yield { at: from, slot: first, pages: at - from };
-        from = at;
-      }
-      if (at === from) first = slot;
+  function growStates(): void {
+    while (states.length < slots.count) {
+      states = Buffer.concat([states, Buffer.alloc(states.length)]);
     }
   }
 
   function setState(slot: number, pages: number, value: number): void {
+    growStates();
     states.fill(value, slot, slot + pages);
     if (onChange === undefined) return;
     writeSync(stateFile, states, slot, pages, slot);
@@ -95,34 +70,34 @@ export async function openPageStore(directory: string): Promise<PageStore> {
     receive: (source) =>
       readRecords(source, {
         data(record, content) {
-          for (const { at, slot, pages } of slotRuns(record)) {
+          for (const { at, slot, pages } of slots.runsOf(record.pid, runOf(record))) {
             const bytes = content.subarray(at * pageBytes, (at + pages) * pageBytes);
             writeFully(store, bytes, slot * pageBytes);
             setState(slot, pages, slotState.stored);
           }
         },
         note(record) {
-          if (record.kind === 'forget') {
-            tables.delete(record.pid);
-            return;
-          }
+          if (record.kind === 'forget') return slots.forget(record.pid);
           const value = record.kind === 'zero' ? slotState.zero : slotState.missing;
-          for (const { slot, pages } of slotRuns(record)) setState(slot, pages, value);
+          for (const { slot, pages } of slots.runsOf(record.pid, runOf(record))) {
+            setState(slot, pages, value);
+          }
         },
       }),
     async list(lazy) {
       index = lazy.flatMap(({ pid, runs }) =>
         runs.flatMap(({ start, pages }) =>
-          [...slotRuns({ pid, address: start, pages })].map((run) => {
+          Array.from(slots.runsOf(pid, { start, pages }), (run) => {
             return { pid, start: start + run.at * pageBytes, pages: run.pages, slot: run.slot };
           }),
         ),
       );
+      growStates();
       await writeFile(join(directory, 'index'), packIndex(index), { mode: 0o600 });
-      ftruncateSync(stateFile, slots);
+      ftruncateSync(stateFile, slots.count);
     },
     publish(changed) {
-      writeFully(stateFile, states.subarray(0, slots), 0);
+      writeFully(stateFile, states.subarray(0, slots.count), 0);
       onChange = changed;
       changed();
     },
@@ -149,6 +124,10 @@ export async function openPageStore(directory: string): Promise<PageStore> {
       closeSync(stateFile);
     },
   };
+}
+
+function runOf({ address, pages }: PageRecord): PageRun {
+  return { start: address, pages };
 }
 
 function packIndex(index: readonly IndexRun[]): Buffer {

@@ -63,7 +63,3 @@ export function chooseMode(facts: ModeFacts): MemoryPlan | Problem {
       };
   }
 }
-
-/** What the owner of a job must know before memory follows it. */
-export const postCopyWarning =
-  'post-copy: until its last page has arrived, the job is lost if a host or the network fails';

@@ -60,10 +60,7 @@ export function nextStep(
   return { step: 'diverges', predictedMs, why };
 }
 
-function predictRest(
-  rounds: readonly AheadRound[],
-  tracking: MemoryPlan['tracking'],
-): number {
+function predictRest(rounds: readonly AheadRound[], tracking: MemoryPlan['tracking']): number {
   const [last, before] = [rounds.at(-1), rounds.at(-2)];
   if (last === undefined) return Number.POSITIVE_INFINITY;
   // After the first round alone nothing is known of how fast the job writes: as fast as the link.

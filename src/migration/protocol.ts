@@ -145,3 +145,9 @@ export function parseMessage<T>(schema: z.ZodType<T>, value: unknown, what: stri
   const issue = parsed.error.issues[0];
   throw new MigrateError('PROTOCOL', `${what}: ${issue?.path.join('.')}: ${issue?.message}`);
 }
+
+/** What an earlier call has made, or PROTOCOL when that call has not come. */
+export function inTurn<T>(made: T | undefined): T {
+  if (made === undefined) throw new MigrateError('PROTOCOL', 'a call came before its turn');
+  return made;
+}

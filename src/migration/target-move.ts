@@ -1,27 +1,19 @@
 import { join } from 'node:path';
-import { asMigrateError, MigrateError } from '../base/errors.ts';
+import { asMigrateError } from '../base/errors.ts';
 import type { UndoStack } from '../base/undo.ts';
-import { lockJob } from '../job/lock.ts';
 import { paths } from '../job/paths.ts';
 import { saveJob } from '../job/registry.ts';
 import type { ProcessPages } from '../memory/pages.ts';
-import { type Journal, openJournal, removeJournal } from './journal.ts';
+import { removeJournal } from './journal.ts';
 import {
   type CommitAnswer,
+  inTurn,
   type MemoryStreamName,
   type PrepareRequest,
-  restStream,
-  staleStream,
 } from './protocol.ts';
-import {
-  commitHere,
-  prepareHost,
-  type ReadyHost,
-  type ReceivedJob,
-  rehearse,
-  removeWork,
-  restoreHeld,
-} from './target-steps.ts';
+import { createTargetArrival, type TargetArrival } from './target-arrival.ts';
+import { claimOnTarget, type TargetClaim } from './target-claim.ts';
+import { commitHere, prepareHost, removeWork } from './target-steps.ts';
 
 /** The target's half of one move. Before `commit` everything of it can be undone, and is. */
 export interface TargetMove {
@@ -48,28 +40,23 @@ export function createTargetMove(
 ): TargetMove {
   const { id } = request;
   const work = join(paths.moves, `${id}.in`);
-  let journal: Journal | undefined;
-  let host: ReadyHost | undefined;
-  let saved: Promise<void> = Promise.resolve();
-  let received: ReceivedJob | undefined;
-  let follows = false;
+  let claim: TargetClaim | undefined;
+  let arrival: TargetArrival | undefined;
   let stage: 'open' | 'committed' | 'resumed' = 'open';
+  let saved: Promise<void> = Promise.resolve();
   let announced: Promise<void> = Promise.resolve();
   let committing: Promise<CommitAnswer> | undefined;
-  let unlock: () => Promise<void> = async () => undefined;
 
   async function rollback(): Promise<void> {
     if (stage !== 'open') return;
     const [first] = await undo.rollback();
-    await journal?.close();
-    await removeJournal(id, 'target');
-    await unlock();
-    journal = undefined;
+    await claim?.drop();
+    claim = undefined;
     if (first !== undefined) throw first.with({ side: 'target', phase: 'abort' });
   }
 
   async function commit(tellLive: () => void): Promise<CommitAnswer> {
-    const parts = { ...expect(received), journal: expect(journal) };
+    const parts = { ...inTurn(arrival).received(), journal: inTurn(claim).journal };
     const done = await commitHere(request, parts, {
       committed: () => {
         stage = 'committed';
@@ -86,46 +73,28 @@ export function createTargetMove(
 
   async function tidyUp(): Promise<void> {
     await saved;
-    await expect(host).established.settle();
-    await expect(host).memory?.settled;
+    await inTurn(arrival).settle();
     await removeWork(work);
-    await journal?.close();
-    journal = undefined;
-    await unlock();
+    await claim?.release();
+    claim = undefined;
   }
 
   return {
     id,
     async prepare() {
-      unlock = await lockJob(request.job.name);
-      journal = await openTargetJournal(request);
-      await journal.write('prepared');
+      claim = await claimOnTarget(request);
+      await claim.journal.write('prepared');
       try {
-        host = await prepareHost(request, work, undo, onWanted);
+        const host = await prepareHost(request, work, undo, onWanted);
+        arrival = createTargetArrival(request, work, host);
       } catch (error) {
         await rollback().catch(() => undefined);
         throw asMigrateError(error, 'RESTORE_FAILED');
       }
     },
-    rehearse: (source) => rehearse(source, join(work, 'rehearsal'), id),
-    async receive(source, tellReceived) {
-      try {
-        received = await restoreHeld(request, work, expect(host), {
-          ...{ source, tellReceived, follows },
-        });
-      } catch (error) {
-        host?.memory?.fail(error);
-        throw error;
-      }
-    },
-    async receiveMemory(name, source) {
-      const memory = expect(expect(host).memory);
-      await memory.receive(source);
-      if (name === staleStream) follows = true;
-      if (name !== restStream) return;
-      await memory.complete();
-      if (!follows) memory.open();
-    },
+    rehearse: async (source) => inTurn(arrival).rehearse(source),
+    receive: async (source, received) => inTurn(arrival).receive(source, received),
+    receiveMemory: async (name, source) => inTurn(arrival).receiveMemory(name, source),
     commit(tellLive) {
       committing = commit(tellLive);
       return committing;
@@ -139,18 +108,9 @@ export function createTargetMove(
       await saved;
       await announced;
       // A source that was lost after the commit will ask one day: the journal's last word stays.
-      if (stage !== 'resumed' || journal === undefined) return;
-      await journal.write('running');
+      if (stage !== 'resumed' || claim === undefined) return;
+      await claim.journal.write('running');
       await tidyUp();
     },
   };
-}
-
-function openTargetJournal({ id, job, source }: PrepareRequest): Promise<Journal> {
-  return openJournal({ id, side: 'target', job: job.name, host: source, identity: job });
-}
-
-function expect<T>(value: T | undefined): T {
-  if (value === undefined) throw new MigrateError('PROTOCOL', 'a call came before its turn');
-  return value;
 }

@@ -10,7 +10,7 @@ export interface ThreadEntry {
   readonly execArgv?: readonly string[];
 }
 
-/** Pages that differ from what they were; `content` is used again when the next ones are asked for. */
+/** Pages that differ from what they were; `content` is used again when the next ones come. */
 export interface ChangedPages {
   readonly nsPid: number;
   readonly address: number;

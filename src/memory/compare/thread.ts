@@ -9,8 +9,8 @@ const { pageBytes } = memoryLimits;
 const buffersMax = 4;
 
 /**
- * A thread that reads memory and says which pages are others than last time, with their content as it
- * was compared: a page that is read twice may have changed in between.
+ * A thread that reads memory and says which pages are others than last time, with their content as
+ * it was compared: a page that is read twice may have changed in between.
  */
 export function serveCompare(): void {
   const digests = new Map<number, PageDigests>();
