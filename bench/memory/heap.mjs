@@ -1,7 +1,7 @@
 /**
  * A job to be moved: a process of Node's whose heap holds records of numbers, lists and strings, of
  * which it changes a part each second, one after the other as they lie in memory. It calls itself
- * bench-full once it is as large as it was asked to be.
+ * bench-full once it has grown by as much as it was asked to.
  *
  * usage: node heap.mjs MIB PERCENT_PER_SECOND
  */
@@ -14,7 +14,8 @@ const words = 'address bucket connection error field host key memory page reques
 process.on('SIGTERM', () => process.exit(0));
 process.title = 'bench-filling';
 const records = [];
-while (process.memoryUsage.rss() < mib * 2 ** 20) {
+const bare = process.memoryUsage.rss();
+while (process.memoryUsage.rss() - bare < mib * 2 ** 20) {
   for (let count = 0; count < recordsAtOnce; count += 1) records.push(makeRecord(records.length));
 }
 process.title = 'bench-full';

@@ -15,18 +15,23 @@ export async function prepareHosts(lab: Lab): Promise<void> {
   for (const name of ['measured.sh', 'start-bare.sh']) {
     await cp(join(bench, name), join(place, name));
   }
-  for (const name of ['sample.sh', 'by-hand.sh', 'writer.c', 'heap.mjs']) {
+  for (const name of ['sample.sh', 'by-hand.sh', 'writer.c', 'no-uring.c', 'heap.mjs']) {
     await cp(join(import.meta.dirname, name), join(place, name));
   }
   await bundle(join(place, 'record-rounds.cjs'), join(import.meta.dirname, 'record-rounds.ts'));
   const built = '/shared/bench/writer';
   await lab.exec('a', 'gcc', '-O2', '-static', '-o', built, `${built}.c`);
+  const library = '/shared/bench/no-uring';
+  await lab.exec('a', 'gcc', '-O2', '-shared', '-fPIC', '-o', `${library}.so`, `${library}.c`);
   for (const host of hosts) {
     await lab.exec(host, 'install', built, '/usr/local/bin/bench-writer');
+    await lab.exec(host, 'install', `${library}.so`, noUring);
     await lab.exec(host, 'install', '-m', '644', '/shared/bench/heap.mjs', heapProgram);
   }
 }
 
+/** What a node must load to be without io_uring. */
+export const noUring = '/usr/local/lib/bench-no-uring.so';
 export const heapProgram = '/usr/local/lib/bench-heap.mjs';
 
 /**

@@ -86,7 +86,7 @@ const explanation = [
   'beforehand (aes128-gcm), rsync with zstd at level 1; the page-server’s pages travel unencrypted.',
   'They move a process without address and network, which is less than `migrate` moves. Their own',
   'pre-copy needs a kernel with soft-dirty, which this one is not; where it lacks, `migrate` reads',
-  'all memory again and compares. Node runs with UV_USE_IO_URING=0, for CRIU can’t dump an io_uring.',
+  'all memory again and compares. Node runs without io_uring (`no-uring.c`), for CRIU dumps none.',
 ];
 
 const head = [

@@ -2,7 +2,7 @@ import type { MoveResult } from '../../src/index.ts';
 import { lineOfType, type Measured } from '../move/contender.ts';
 import type { Lab } from '../move/lab.ts';
 import type { Point } from './plan.ts';
-import { heapProgram } from './prepare-hosts.ts';
+import { heapProgram, noUring } from './prepare-hosts.ts';
 import type { RoundLine } from './record-rounds.ts';
 import { type Recording, recordedRounds } from './rules.ts';
 import { isByHand, type Sample, type Way, wayWord } from './ways.ts';
@@ -57,7 +57,6 @@ function programOf({ mib, contents, dirtyPercent }: Point): string[] {
   if (contents !== 'node-heap') {
     return ['bench-writer', String(mib), contents, String(dirtyPercent)];
   }
-  // CRIU can't dump an io_uring, which libuv makes unless it is told not to.
-  const node = ['env', 'UV_USE_IO_URING=0', 'node', `--max-old-space-size=${2 * mib}`];
+  const node = ['env', `LD_PRELOAD=${noUring}`, 'node', `--max-old-space-size=${2 * mib + 64}`];
   return [...node, heapProgram, String(mib), String(dirtyPercent)];
 }
