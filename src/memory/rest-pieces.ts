@@ -7,7 +7,7 @@ import type { TrackedProcesses } from './tracked.ts';
 const { pageBytes } = memoryLimits;
 
 /**
- * What is left of a frozen job in the order in which it goes: what is asked for first, the rest when
+ * What is left of a frozen job, in order: what is asked for first, the rest when
  * it may. Each page once: who asks for one that is on its way already has only to wait.
  */
 export async function* piecesOfRest(
