@@ -49,20 +49,24 @@ export async function startKeeper(world: World, host: string, wish: KeeperWish):
   return {
     name,
     async judge(home) {
-      // The first process of the job is the one that the others are children of.
-      await world.ask(
-        home,
-        `init=$(migrate show ${name} | sed -n 's/^initPid: //p')
-        kill -USR1 $(pgrep -x memory-keeper -P $init)
-        ${untilThere(`${place}/verdict`)}`,
-      );
+      await world.ask(home, told(name, 'USR1'));
       return read();
     },
     async end(home) {
-      await world.ask(home, `migrate stop ${name} --timeout ${waitS} && migrate rm ${name}`);
+      // Its echo server does not end by itself.
+      const end = `migrate stop ${name} --timeout 1 && migrate rm ${name}`;
+      await world.ask(home, `${told(name, 'TERM')} && ${end}`);
       return read();
     },
   };
+}
+
+/** Signals the first process of the job, which the others are children of; waits for its verdict. */
+function told(name: string, signal: string): string {
+  return `
+    init=$(migrate show ${name} | sed -n 's/^initPid: //p')
+    kill -${signal} $(pgrep -x memory-keeper -P $init)
+    ${untilThere(`/shared/${name}/verdict`)}`;
 }
 
 /** The verdict without its figures. */

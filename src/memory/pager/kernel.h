@@ -10,7 +10,7 @@ typedef long i64;
 
 enum {
 	SYS_read = 0, SYS_write = 1, SYS_open = 2, SYS_close = 3, SYS_fstat = 5, SYS_poll = 7,
-	SYS_mmap = 9, SYS_ioctl = 16, SYS_pread = 17, SYS_mremap = 25, SYS_nanosleep = 35,
+	SYS_mmap = 9, SYS_sigprocmask = 14, SYS_ioctl = 16, SYS_pread = 17, SYS_mremap = 25, SYS_nanosleep = 35,
 	SYS_socket = 41, SYS_accept = 43, SYS_recvfrom = 45, SYS_recvmsg = 47, SYS_bind = 49,
 	SYS_listen = 50, SYS_exit = 60, SYS_fcntl = 72, SYS_chdir = 80, SYS_unlink = 87,
 	SYS_fallocate = 285,

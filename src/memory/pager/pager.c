@@ -312,6 +312,9 @@ static int let_go(void)
 __attribute__((used)) void pager(u64 *stack)
 {
 	char **argv = (char **)(stack + 1);
+	static const u64 all_signals = ~0UL;
+	/* A want that nobody reads is SIGPIPE: no signal may end us before the job, which would read zeros. */
+	call4(SYS_sigprocmask, 0, &all_signals, 0, 8);
 	if (stack[0] != 4 || call1(SYS_chdir, argv[1]) < 0)
 		leave(2);
 	i64 criu = listen_for_criu();
