@@ -7,8 +7,8 @@ import type { TrackedProcesses } from './tracked.ts';
 const { pageBytes } = memoryLimits;
 
 /**
- * What is left of a frozen job in the order in which it goes: what is asked for first, the rest when it
- * may. Each page once: who asks for one that is on its way already has only to wait.
+ * What is left of a frozen job in the order in which it goes: what is asked for first, the rest when
+ * it may. Each page once: who asks for one that is on its way already has only to wait.
  */
 export async function* piecesOfRest(
   wanted: readonly ProcessPages[],

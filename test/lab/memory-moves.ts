@@ -12,7 +12,7 @@ export const memoryModes: readonly (readonly [MoveMode, string])[] = [
   ['auto', '--mode auto --max-frozen 20'],
 ];
 
-/** Moves a keeper of its memory between a and b; its verdict after each move and at the end is PASS. */
+/** Moves a keeper between a and b; its verdict after each move and at the end is PASS. */
 export async function moveBackAndForth(
   world: World,
   what: { readonly options: string; readonly words: string; readonly moves: number },
