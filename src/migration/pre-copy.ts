@@ -38,33 +38,31 @@ export function nextStep(
 ): NextStep {
   const restMs = predictRest(rounds, plan.tracking);
   const predictedMs = Math.round(restMs + wish.fixedMs);
-  const enoughMs = wish.maxFrozenMs === undefined ? undefined : wish.maxFrozenMs - wish.fixedMs;
-  const isLittle = (rounds.at(-1)?.sentBytes ?? 0) <= preCopyLimits.restBytes;
-  const isEnough = restMs <= (enoughMs ?? preCopyLimits.restMs);
-  if (
-    rounds.length > 1 &&
-    (isEnough || (isLittle && enoughMs === undefined && plan.tracking !== 'digest'))
-  ) {
+  const [last, before] = [rounds.at(-1), rounds.at(-2)];
+  if (last === undefined || before === undefined) return { step: 'round', predictedMs };
+  const comparing = plan.tracking === 'digest';
+  const { maxFrozenMs } = wish;
+  const isPromised = maxFrozenMs === undefined || predictedMs <= maxFrozenMs;
+  const isShort = restMs <= preCopyLimits.restMs;
+  const isLittle = !comparing && last.sentBytes <= preCopyLimits.restBytes;
+  if (isPromised && (maxFrozenMs !== undefined || isShort || isLittle)) {
     return { step: 'freeze', predictedMs };
   }
-  if (plan.tracking === 'digest' && rounds.length >= preCopyLimits.comparingRoundsMax) {
-    if (enoughMs === undefined) return { step: 'freeze', predictedMs };
-    return {
-      step: 'diverges',
-      predictedMs,
-      why: 'the whole memory is compared while it is frozen',
-    };
-  }
-  const [last, before] = [rounds.at(-1), rounds.at(-2)];
-  const hasShrunk =
-    last === undefined ||
-    before === undefined ||
-    last.sentBytes < before.sentBytes * preCopyLimits.shrinkMin;
-  if (rounds.length < preCopyLimits.roundsMax && hasShrunk) return { step: 'round', predictedMs };
-  const dirty = (last?.sentBytes ?? 0) / Math.max(1, before?.ms ?? 1);
-  const link = (last?.sentBytes ?? 0) / Math.max(1, last?.ms ?? 1);
-  const why = `it writes ${rate(dirty)}, and ${rate(link)} can be sent`;
+  const hasShrunk = last.sentBytes < before.sentBytes * preCopyLimits.shrinkMin;
+  const roundsMax = comparing ? preCopyLimits.comparingRoundsMax : preCopyLimits.roundsMax;
+  if (hasShrunk && rounds.length < roundsMax) return { step: 'round', predictedMs };
+  // A further comparison would find as much: what is left now is what there is to be had.
+  if (hasShrunk && comparing && isPromised) return { step: 'freeze', predictedMs };
+  const why = hasShrunk && comparing ? comparison : rates(last, before);
   return { step: 'diverges', predictedMs, why };
+}
+
+const comparison = 'the whole memory is compared while it is frozen';
+
+function rates(last: AheadRound, before: AheadRound): string {
+  const dirty = last.sentBytes / Math.max(1, before.ms);
+  const link = last.sentBytes / Math.max(1, last.ms);
+  return `it writes ${rate(dirty)}, and ${rate(link)} can be sent`;
 }
 
 function predictRest(rounds: readonly AheadRound[], tracking: MemoryPlan['tracking']): number {

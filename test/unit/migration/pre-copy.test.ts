@@ -118,8 +118,10 @@ describe('where writes are found by comparing', () => {
   });
 
   it('never asks for more rounds than help', () => {
-    const rounds = Array<AheadRound>(preCopyLimits.comparingRoundsMax).fill(round);
+    const half = { ...round, sentBytes: round.sentBytes / 2 };
+    const rounds = [round, ...Array<AheadRound>(preCopyLimits.comparingRoundsMax - 1).fill(half)];
     expect(step(rounds).step).toBe('freeze');
+    expect(step([round, round]).step).toBe('diverges');
     expect(step(rounds, 100)).toMatchObject({
       step: 'diverges',
       why: expect.stringContaining('compared'),
