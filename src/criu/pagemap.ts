@@ -18,7 +18,7 @@ export interface LazyPages {
 export async function readLazyPages(images: string): Promise<LazyPages[]> {
   const found: LazyPages[] = [];
   for (const name of await readdir(images)) {
-    const pid = /^pagemap-(\d+)\.img$/.exec(name)?.[1];
+    const pid = /^pagemap-([1-9]\d{0,6})\.img$/.exec(name)?.[1];
     if (pid === undefined) continue;
     found.push({ pid: Number(pid), runs: lazyRuns(await readFile(join(images, name)), name) });
   }
@@ -44,13 +44,28 @@ function lazyRuns(image: Buffer, name: string): LazyPages['runs'] {
     const start = entry.get(field.vaddr);
     const pages = entry.get(field.pages) ?? entry.get(field.compatPages);
     if (start === undefined || pages === undefined) throw unsafe(name);
-    const last = runs.at(-1);
-    if (last !== undefined && last.start + last.pages * pageBytes === start) last.pages += pages;
-    else runs.push({ start, pages });
+    const isPossible = start % pageBytes === 0 && pages > 0;
+    if (!isPossible || start + pages * pageBytes > addressMax) throw unsafe(name);
+    runs.push({ start, pages });
   }
-  return runs;
+  return joined(runs, name);
 }
 
+/** In the order of addresses, which the pager goes by; none may have two pages. */
+function joined(runs: LazyPages['runs'], name: string): LazyPages['runs'] {
+  const found: { start: number; pages: number }[] = [];
+  for (const { start, pages } of runs.toSorted((one, other) => one.start - other.start)) {
+    const last = found.at(-1);
+    const end = last === undefined ? 0 : last.start + last.pages * pageBytes;
+    if (start < end) throw unsafe(name);
+    if (last !== undefined && start === end) last.pages += pages;
+    else found.push({ start, pages });
+  }
+  return found;
+}
+
+/** Where an x86-64 program's addresses end. */
+const addressMax = 2 ** 47;
 const pageBytes = 4096;
 
 /** The fields of a protobuf message that has nothing but varints. */

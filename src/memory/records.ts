@@ -45,7 +45,10 @@ export function readRecord(from: Buffer, offset: number): PageRecord {
   const pages = from.readUInt32LE(offset + 16);
   const crc = from.readUInt32LE(offset + 20);
   if (kind === undefined) throw unsafe('a kind that nobody knows');
-  if (kind === 'end') return { kind, pid, address, pages, crc };
+  if (kind === 'end') {
+    if (pid !== 0 || address !== 0) throw unsafe('an end that is of a process');
+    return { kind, pid, address, pages, crc };
+  }
   const { pageBytes, addressMax, pidMax, recordPagesMax } = memoryLimits;
   if (pid === 0 || pid > pidMax) throw unsafe(`process id ${pid}`);
   if (address % pageBytes !== 0 || address + pages * pageBytes > addressMax) {

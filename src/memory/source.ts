@@ -113,26 +113,26 @@ export function createMemorySource(tracking: Tracking, thread: ThreadEntry): Mem
       else await sendPieces(piecesAhead(found), out, false);
     },
     async rest(processes, lazy, follows) {
-      await tracked.update(processes, async (nsPid) => comparer?.forget(nsPid));
+      const renewed = new Set<number>();
+      await tracked.update(processes, async (nsPid) => {
+        comparer?.forget(nsPid);
+        renewed.add(nsPid);
+      });
       const wanted: ProcessPages[] = [];
       const stale: ProcessPages[] = [];
       for (const { pid, runs } of lazy) {
         const process = tracked.get(pid);
-        const known = process?.known;
-        if (process === undefined || known === undefined) {
+        if (process === undefined) {
           throw new MigrateError('DUMP_FAILED', `process ${pid} of the job is gone`);
-        } else if (tracking === 'digest') {
+        }
+        if (tracking === 'digest') {
           wanted.push({ pid, runs });
           if (follows) stale.push({ pid, runs });
         } else {
-          const dirty = await dirtyPages(process.pid);
-          const isWanted = (value: number): boolean => value !== sentPage;
-          const fresh = runs.flatMap((run) => known.split(run, isWanted));
-          const old = overlap(runs, dirty).flatMap((run) =>
-            known.split(run, (v) => v === sentPage),
-          );
+          const { fresh, old } = await lackOf(process, runs);
           wanted.push({ pid, runs: [...fresh, ...old] });
-          stale.push({ pid, runs: old });
+          // What the target has of that number may be of a process that is gone.
+          stale.push({ pid, runs: renewed.has(pid) ? runs : old });
         }
       }
       return { all: lazy, wanted, stale, compares: tracking === 'digest' && !follows };
@@ -210,8 +210,14 @@ function* comparePieces(
   }
 }
 
-async function dirtyPages(pid: number): Promise<PageRun[]> {
-  return (await scanPages(pid)).filter(({ isDirty }) => isDirty);
+/** Of pages that the target must have: what never came, and what it has in an old form. */
+async function lackOf({ pid, known }: Tracked, runs: readonly PageRun[]) {
+  const dirty = (await scanPages(pid)).filter(({ isDirty }) => isDirty);
+  const [fresh, old] = [
+    runs.flatMap((run) => known.split(run, (value) => value !== sentPage)),
+    overlap(runs, dirty).flatMap((run) => known.split(run, (value) => value === sentPage)),
+  ];
+  return { fresh, old };
 }
 
 /** What lies in both of two sorted lists of runs. */

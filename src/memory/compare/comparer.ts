@@ -34,7 +34,14 @@ export function openComparer({ file, execArgv }: ThreadEntry): Comparer {
   const count = Math.min(threadsMax, availableParallelism());
   const options = { ...(execArgv === undefined ? {} : { execArgv: [...execArgv] }) };
   const threads = Array.from({ length: count }, () => new Worker(file, options));
-  for (const thread of threads) thread.unref();
+  let failure: Error | undefined;
+  for (const thread of threads) {
+    // An error that nobody listens to would end the program, whatever it is about to do.
+    thread.on('error', (error: Error) => {
+      failure ??= error;
+    });
+    thread.unref();
+  }
   const order = (thread: Worker, what: CompareOrder, moved: ArrayBuffer[] = []): void =>
     thread.postMessage(what, moved);
 
@@ -46,6 +53,7 @@ export function openComparer({ file, execArgv }: ThreadEntry): Comparer {
         const region = Math.floor(piece.start / regionBytes) + piece.nsPid;
         shares[region % count]?.push(piece);
       }
+      if (failure !== undefined) throw failure;
       const inbox = openInbox(threads);
       try {
         for (const [at, thread] of threads.entries()) {

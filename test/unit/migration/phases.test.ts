@@ -36,3 +36,37 @@ test('every phase is told when it begins', async () => {
   await phases.run('plan', async () => undefined);
   expect(told).toEqual(['connect', 'plan']);
 });
+
+test('while something is waited for, what it comes to is the answer', async () => {
+  const phases = createPhases({ timeoutMs: 60_000, onEvent: () => undefined });
+  await expect(phases.orStopped(Promise.resolve(3))).resolves.toBe(3);
+  const failing = Promise.reject(new MigrateError('TRANSFER_FAILED', 'no'));
+  await expect(phases.orStopped(failing)).rejects.toMatchObject({ code: 'TRANSFER_FAILED' });
+});
+
+test('a signal ends the wait for something that never comes', async () => {
+  const abort = new AbortController();
+  const phases = createPhases({ signal: abort.signal, onEvent: () => undefined });
+  const waiting = phases.orStopped(new Promise(() => undefined));
+  abort.abort();
+  await expect(waiting).rejects.toMatchObject({ code: 'INTERRUPTED' });
+  await expect(phases.orStopped(new Promise(() => undefined))).rejects.toMatchObject({
+    code: 'INTERRUPTED',
+  });
+});
+
+test('so does the time that a move may take', async () => {
+  const phases = createPhases({ timeoutMs: 20, onEvent: () => undefined });
+  const never = new Promise(() => undefined);
+  await expect(phases.orStopped(never)).rejects.toMatchObject({ code: 'TIMED_OUT' });
+});
+
+test('after the commit nothing ends the wait', async () => {
+  const abort = new AbortController();
+  const phases = createPhases({ timeoutMs: 1, signal: abort.signal, onEvent: () => undefined });
+  phases.pointOfNoReturn();
+  const work = new Promise((resolve) => setTimeout(() => resolve('done'), 30));
+  const waiting = phases.orStopped(work);
+  abort.abort();
+  await expect(waiting).resolves.toBe('done');
+});
