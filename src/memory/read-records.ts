@@ -39,7 +39,9 @@ export async function readRecords(
     }
     const read = readRecord(header, 0);
     if (read.kind === 'end') {
-      if (read.pages !== sum.count || read.crc !== sum.crc) throw corrupt('the records');
+      if (read.pages !== sum.count || read.crc !== sum.crc) {
+        throw corrupt(`the records, ${sum.count} of ${read.pages},`);
+      }
       hasEnded = true;
       return;
     }

@@ -5,6 +5,7 @@ import { type ComparePiece, regionBytes } from './compare/messages.ts';
 import { memoryLimits } from './limits.ts';
 import type { PageRun, ProcessPages } from './pages.ts';
 import { type Piece, piecesOf, readPieces } from './process-memory.ts';
+import { piecesOfRest } from './rest-pieces.ts';
 import { forgetWrites, type ScannedRun, scanPages } from './scan.ts';
 import {
   type ProcessToSend,
@@ -105,37 +106,28 @@ export function createMemorySource(tracking: Tracking, thread: ThreadEntry): Mem
       const look = async (): Promise<void> => {
         for (const process of tracked.all()) {
           found.set(process, await scanPages(process.pid));
-          if (tracking === 'soft-dirty') await forgetWrites(process.pid).catch(() => undefined);
         }
+        if (tracking !== 'soft-dirty') return;
+        // Not one by one: what two processes share (vfork(2)) would look clean to the second.
+        for (const { pid } of tracked.all()) await forgetWrites(pid).catch(() => undefined);
       };
       await (tracking === 'soft-dirty' ? pause(look) : look());
       if (comparer !== undefined) await sendChanged(found, out, false);
       else await sendPieces(piecesAhead(found), out, false);
     },
     async rest(processes, lazy, follows) {
-      const renewed = new Set<number>();
+      // Processes of which the target has what was another process's.
+      const replaced = new Set<number>();
       await tracked.update(processes, async (nsPid) => {
+        replaced.add(nsPid);
         comparer?.forget(nsPid);
-        renewed.add(nsPid);
       });
-      const wanted: ProcessPages[] = [];
-      const stale: ProcessPages[] = [];
-      for (const { pid, runs } of lazy) {
-        const process = tracked.get(pid);
-        if (process === undefined) {
-          throw new MigrateError('DUMP_FAILED', `process ${pid} of the job is gone`);
-        }
-        if (tracking === 'digest') {
-          wanted.push({ pid, runs });
-          if (follows) stale.push({ pid, runs });
-        } else {
-          const { fresh, old } = await lackOf(process, runs);
-          wanted.push({ pid, runs: [...fresh, ...old] });
-          // What the target has of that number may be of a process that is gone.
-          stale.push({ pid, runs: renewed.has(pid) ? runs : old });
-        }
-      }
-      return { all: lazy, wanted, stale, compares: tracking === 'digest' && !follows };
+      const compares = tracking === 'digest' && !follows;
+      const lacking = await lackingPages(lazy, tracked, (nsPid) => {
+        if (replaced.has(nsPid) || (tracking === 'digest' && follows)) return 'stale';
+        return tracking === 'digest' ? 'wanted' : undefined;
+      });
+      return { ...lacking, all: lazy, compares };
     },
     async send({ wanted, compares }, out, asked) {
       if (!compares) await sendPieces(piecesOfRest(wanted, tracked, asked), out, true);
@@ -148,38 +140,40 @@ export function createMemorySource(tracking: Tracking, thread: ThreadEntry): Mem
   };
 }
 
+/** What the target lacks of the pages that CRIU has listed, and has in an old form. */
+async function lackingPages(
+  lazy: readonly ProcessPages[],
+  tracked: TrackedProcesses,
+  all: (nsPid: number) => 'wanted' | 'stale' | undefined,
+): Promise<Pick<RestOfMemory, 'wanted' | 'stale'>> {
+  const wanted: ProcessPages[] = [];
+  const stale: ProcessPages[] = [];
+  for (const { pid, runs } of lazy) {
+    const process = tracked.get(pid);
+    if (process === undefined) {
+      throw new MigrateError('DUMP_FAILED', `process ${pid} of the job is gone`);
+    }
+    const whole = all(pid);
+    if (whole !== undefined) {
+      wanted.push({ pid, runs });
+      if (whole === 'stale') stale.push({ pid, runs });
+      continue;
+    }
+    const { known } = process;
+    const dirty = await dirtyPages(process.pid);
+    const fresh = runs.flatMap((run) => known.split(run, (value) => value !== sentPage));
+    const old = overlap(runs, dirty).flatMap((run) => known.split(run, (v) => v === sentPage));
+    wanted.push({ pid, runs: [...fresh, ...old] });
+    stale.push({ pid, runs: old });
+  }
+  return { wanted, stale };
+}
+
 function* piecesAhead(found: ReadonlyMap<Tracked, readonly ScannedRun[]>): Iterable<Piece> {
   for (const [{ memory, nsPid, known }, runs] of found) {
     for (const run of runs) {
       const lacking = run.isDirty ? [run] : known.split(run, (value) => value !== sentPage);
       yield* piecesOf(memory, nsPid, lacking);
-    }
-  }
-}
-
-async function* piecesOfRest(
-  wanted: readonly ProcessPages[],
-  tracked: Pick<TrackedProcesses, 'get'>,
-  asked: AskedPages,
-): AsyncIterable<Piece> {
-  function* urgent(): Iterable<Piece> {
-    for (let first = asked.next(); first !== undefined; first = asked.next()) {
-      const memory = tracked.get(first.pid)?.memory;
-      if (memory === undefined) continue;
-      for (const piece of piecesOf(memory, first.pid, first.runs))
-        yield { ...piece, isUrgent: true };
-    }
-  }
-  while (!asked.isReleased) {
-    await asked.wait();
-    yield* urgent();
-  }
-  for (const { pid, runs } of wanted) {
-    const process = tracked.get(pid);
-    if (process === undefined) continue;
-    for (const piece of piecesOf(process.memory, pid, runs)) {
-      yield* urgent();
-      yield piece;
     }
   }
 }
@@ -210,14 +204,8 @@ function* comparePieces(
   }
 }
 
-/** Of pages that the target must have: what never came, and what it has in an old form. */
-async function lackOf({ pid, known }: Tracked, runs: readonly PageRun[]) {
-  const dirty = (await scanPages(pid)).filter(({ isDirty }) => isDirty);
-  const [fresh, old] = [
-    runs.flatMap((run) => known.split(run, (value) => value !== sentPage)),
-    overlap(runs, dirty).flatMap((run) => known.split(run, (value) => value === sentPage)),
-  ];
-  return { fresh, old };
+async function dirtyPages(pid: number): Promise<PageRun[]> {
+  return (await scanPages(pid)).filter(({ isDirty }) => isDirty);
 }
 
 /** What lies in both of two sorted lists of runs. */

@@ -26,6 +26,10 @@ export interface PageStore {
   assertComplete(): void;
   /** Which page a slot of the list is for. */
   pageAt(slot: number): ProcessPages | undefined;
+  /**
+   * What comes afterwards is read and counted, and kept nowhere: a job that has unmapped the last
+   * pages has all that it needs before they have come.
+   */
   close(): void;
 }
 
@@ -50,6 +54,7 @@ export async function openPageStore(directory: string): Promise<PageStore> {
   let states = Buffer.alloc(statesMin);
   let index: IndexRun[] = [];
   let onChange: (() => void) | undefined;
+  let isClosed = false;
 
   function growStates(): void {
     while (states.length < slots.count) {
@@ -60,7 +65,7 @@ export async function openPageStore(directory: string): Promise<PageStore> {
   function setState(slot: number, pages: number, value: number): void {
     growStates();
     states.fill(value, slot, slot + pages);
-    if (onChange === undefined) return;
+    if (onChange === undefined || isClosed) return;
     writeSync(stateFile, states, slot, pages, slot);
     onChange();
   }
@@ -72,7 +77,7 @@ export async function openPageStore(directory: string): Promise<PageStore> {
         data(record, content) {
           for (const { at, slot, pages } of slots.runsOf(record.pid, runOf(record))) {
             const bytes = content.subarray(at * pageBytes, (at + pages) * pageBytes);
-            writeFully(store, bytes, slot * pageBytes);
+            if (!isClosed) writeFully(store, bytes, slot * pageBytes);
             setState(slot, pages, slotState.stored);
           }
         },
@@ -120,6 +125,8 @@ export async function openPageStore(directory: string): Promise<PageStore> {
       return { pid: run.pid, runs: [{ start, pages: 1 }] };
     },
     close() {
+      if (isClosed) return;
+      isClosed = true;
       closeSync(store);
       closeSync(stateFile);
     },

@@ -63,3 +63,12 @@ export function chooseMode(facts: ModeFacts): MemoryPlan | Problem {
       };
   }
 }
+
+/** What the owner of a job must know before it is touched. */
+export function warningsOf({ mode }: MemoryPlan): string[] {
+  return mode === 'post-copy' ? [postCopyWarning] : [];
+}
+
+/** The same when `auto` goes over to post-copy. */
+export const postCopyWarning =
+  'post-copy: until its last page has arrived, the job is lost if a host or the network fails';

@@ -8,6 +8,7 @@ import { nowMs } from '../host/clock.ts';
 import { lockJob } from '../job/lock.ts';
 import type { JobRecord } from '../job/record.ts';
 import { createBandwidth } from './bandwidth.ts';
+import { warningsOf } from './choose-mode.ts';
 import type { MoveEvent, MoveMode, MoveResult, Round } from './events.ts';
 import { type Journal, openJournal } from './journal.ts';
 import { leaveSource, releaseOf } from './leave-source.ts';
@@ -89,7 +90,7 @@ async function move(context: Move): Promise<MoveResult> {
     target = await phases.run('connect', () => connectTarget(host, bandwidth));
     const link = target;
     const plan = await phases.run('plan', () => planMove(job, link, wish));
-    phases.warn(plan.survey.socketReport.lost);
+    phases.warn([...plan.survey.socketReport.lost, ...warningsOf(plan.memory)]);
     journal = await openJournal({ id, side: 'source', job: job.name, host });
     await journal.write('prepared');
     const prepared = await phases.run('prepare', () => prepare(context, link, plan));

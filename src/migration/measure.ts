@@ -33,8 +33,9 @@ export async function measureEncoding(
   const link = await linkRate(what.link);
   const sample = await what.memory.sample(sampleBytesMax);
   if (sample.length === 0) return 'none';
-  const { rate, ratio } = await codecRate(sample);
-  return chooseEncoding({ link, codec: rate, ratio });
+  // A zstd that does not work is no reason to stay.
+  const codec = await codecRate(sample).catch(() => undefined);
+  return codec === undefined ? 'none' : chooseEncoding({ link, ...codec });
 }
 
 /** Bytes a millisecond, of bytes that no link can shrink. */
@@ -51,7 +52,7 @@ async function linkRate(link: Target): Promise<number> {
   return sent / Math.max(1, nowMs() - from);
 }
 
-async function codecRate(sample: Buffer): Promise<{ rate: number; ratio: number }> {
+async function codecRate(sample: Buffer): Promise<{ codec: number; ratio: number }> {
   const filter = armPacker();
   const from = nowMs();
   let bytes = 0;
@@ -62,5 +63,5 @@ async function codecRate(sample: Buffer): Promise<{ rate: number; ratio: number 
     },
     async (write) => write(sample),
   );
-  return { rate: sample.length / Math.max(1, nowMs() - from), ratio: bytes / sample.length };
+  return { codec: sample.length / Math.max(1, nowMs() - from), ratio: bytes / sample.length };
 }

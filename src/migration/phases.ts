@@ -70,6 +70,8 @@ export function createPhases(options: PhaseOptions): Phases {
   };
 }
 
+const timerSlackMs = 5;
+
 async function orStopped<T>(
   work: Promise<T>,
   { signal, timeoutMs }: PhaseOptions,
@@ -86,7 +88,8 @@ async function orStopped<T>(
       }
     };
   });
-  const leftMs = timeoutMs === undefined ? undefined : begin + timeoutMs - nowMs() + 1;
+  // Timers count whole milliseconds of another clock, and may come a little early.
+  const leftMs = timeoutMs === undefined ? undefined : begin + timeoutMs - nowMs() + timerSlackMs;
   const timer = leftMs === undefined ? undefined : setTimeout(look, leftMs);
   signal?.addEventListener('abort', look);
   look();

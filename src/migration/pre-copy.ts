@@ -17,6 +17,8 @@ export const preCopyLimits = {
   roundsMax: 12,
   /** A round that sends more than this part of the one before has not helped. */
   shrinkMin: 0.7,
+  /** So little is sent in the time that a round needs to begin, whatever the rounds took. */
+  restBytes: 1024 * 1024,
   /** Without --max-frozen: sending what is left may take as long as a small job's move. */
   restMs: 50,
   /** Comparing everything once more shrinks the rest only by what one pass takes to read. */
@@ -37,7 +39,12 @@ export function nextStep(
   const restMs = predictRest(rounds, plan.tracking);
   const predictedMs = Math.round(restMs + wish.fixedMs);
   const enoughMs = wish.maxFrozenMs === undefined ? undefined : wish.maxFrozenMs - wish.fixedMs;
-  if (rounds.length > 1 && restMs <= (enoughMs ?? preCopyLimits.restMs)) {
+  const isLittle = (rounds.at(-1)?.sentBytes ?? 0) <= preCopyLimits.restBytes;
+  const isEnough = restMs <= (enoughMs ?? preCopyLimits.restMs);
+  if (
+    rounds.length > 1 &&
+    (isEnough || (isLittle && (enoughMs ?? 0) >= 0 && plan.tracking !== 'digest'))
+  ) {
     return { step: 'freeze', predictedMs };
   }
   if (plan.tracking === 'digest' && rounds.length >= preCopyLimits.comparingRoundsMax) {

@@ -13,7 +13,7 @@ import { armPacker, type Encoding, packed } from '../memory/codec.ts';
 import { memoryLimits } from '../memory/limits.ts';
 import type { RestOfMemory } from '../memory/source.ts';
 import type { Write } from '../memory/write-records.ts';
-import type { MemoryPlan } from './choose-mode.ts';
+import { type MemoryPlan, postCopyWarning } from './choose-mode.ts';
 import type { Round } from './events.ts';
 import { type CompressWish, measureEncoding } from './measure.ts';
 import type { Phases } from './phases.ts';
@@ -48,6 +48,8 @@ export interface Packing {
   readonly encoding: Encoding;
   /** For one stream; undefined when nothing is packed. */
   take(): Filter | undefined;
+  /** Starts the packer of the next stream: not while the job is frozen. */
+  arm(): void;
   close(): void;
 }
 
@@ -69,8 +71,11 @@ function openPacking(encoding: Encoding): Packing {
     encoding,
     take() {
       const taken = spare;
-      if (taken !== undefined) spare = armPacker();
+      spare = undefined;
       return taken;
+    },
+    arm() {
+      if (encoding === 'zstd') spare ??= armPacker();
     },
     close: () => spare?.cancel(),
   };
@@ -130,6 +135,7 @@ async function sendRounds(
   const rounds: Round[] = [];
   for (;;) {
     rounds.push(await sendRound(what, 'pre-copy', (write) => what.memory.ahead(write)));
+    what.packing.arm();
     const measured = rounds.map(({ memoryBytes, ms }) => ({ sentBytes: memoryBytes, ms }));
     const next = nextStep(measured, plan, { maxFrozenMs, fixedMs });
     const { predictedMs } = next;
@@ -141,7 +147,10 @@ async function sendRounds(
     if (maxFrozenMs === undefined) {
       return { rounds, predictedMs, follows: false, warnings: [said] };
     }
-    if (plan.mayFollow) return { rounds, predictedMs, follows: true, warnings: [said] };
+    if (plan.mayFollow) {
+      what.phases.warn([postCopyWarning]);
+      return { rounds, predictedMs, follows: true, warnings: [said] };
+    }
     throw new MigrateError(
       'NOT_CONVERGING',
       `${said}; ${predictedMs} ms frozen are to be expected`,

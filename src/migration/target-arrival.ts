@@ -41,7 +41,13 @@ export function createTargetArrival(
     },
     async receiveMemory(name, source) {
       const memory = inTurn(host.memory);
-      await memory.receive(source);
+      try {
+        await memory.receive(source);
+      } catch (error) {
+        // A job that runs already would wait for its pages for ever, and its pager for us.
+        if (name === restStream && follows) memory.abandon();
+        throw error;
+      }
       if (name === staleStream) follows = true;
       if (name !== restStream) return;
       await memory.complete();

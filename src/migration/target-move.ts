@@ -73,10 +73,14 @@ export function createTargetMove(
 
   async function tidyUp(): Promise<void> {
     await saved;
-    await inTurn(arrival).settle();
-    await removeWork(work);
-    await claim?.release();
-    claim = undefined;
+    try {
+      await inTurn(arrival).settle();
+    } finally {
+      // A job whose memory was lost has ended; what it had here is its record's to take away.
+      await removeWork(work);
+      await claim?.release();
+      claim = undefined;
+    }
   }
 
   return {

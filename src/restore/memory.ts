@@ -14,6 +14,8 @@ export interface ArrivingMemory {
   expect(images: string): Promise<void>;
   /** The pager may give out what is there; what is not, the job waits for. */
   open(): void;
+  /** No pages come any more: the job is killed if it lacks one. */
+  abandon(): void;
   /** No images will come: whoever waits for them hears why. */
   fail(error: unknown): void;
   /** Waits for the images. TRANSFER_FAILED if a page that they list has not come. */
@@ -53,7 +55,7 @@ export async function openArrivingMemory(
       if (pages !== undefined) wish.onWanted(pages);
     },
   });
-  const { done, wake } = pager;
+  const { done, wake, abandon } = pager;
   const settled = done.then(() => store.close());
   // Whoever waits for it hears of a failure; nobody does when the job was undone.
   settled.catch(() => undefined);
@@ -69,6 +71,7 @@ export async function openArrivingMemory(
       tell?.listed();
     },
     open: () => store.publish(wake),
+    abandon,
     fail: (error) => tell?.failed(error),
     async complete() {
       await listed;

@@ -25,6 +25,10 @@ export interface DraftLink {
   knowsGroups?: boolean;
   /** Of a bridge. */
   filtersVlans?: boolean;
+  /** Of a bridge: its ports are in no VLAN of themselves. */
+  lacksVlan?: boolean;
+  /** Of a port: it was put into a VLAN. */
+  hasVlan?: boolean;
   /** IPv6 has left it, because its MTU is too small. */
   hasIpv6: boolean;
 }

@@ -13,6 +13,7 @@ export const entryRules: Readonly<Record<string, Rule>> = {
     const words = dice.some(['pvid', 'untagged']);
     const range = words.includes('pvid') || dice.maybe(2) ? `${first}` : `${first}-${first + 5}`;
     draft.lines.push(`bridge vlan add dev ${place.name} vid ${range}${words}`);
+    place.hasVlan = true;
   },
   bridgeSelfVlan(draft, dice) {
     const bridge = dice.pick(withNone(draft.links.filter(({ filtersVlans }) => filtersVlans)));
@@ -39,9 +40,7 @@ export const entryRules: Readonly<Record<string, Rule>> = {
     );
   },
   mdb(draft, dice) {
-    const port = dice.pick(
-      withNone(portsOf(draft).filter(({ up, master }) => up && master?.up && master.knowsGroups)),
-    );
+    const port = dice.pick(withNone(portsOf(draft).filter(canHaveGroups)));
     if (port?.master === undefined) return;
     const group = dice.pick([
       `239.2.0.${draft.next('group')}`,
@@ -219,6 +218,15 @@ function withNone<T>(list: readonly T[]): readonly (T | undefined)[] {
 
 function portsOf(draft: Draft): DraftLink[] {
   return draft.links.filter(({ master }) => master?.kind === 'bridge');
+}
+
+/**
+ * An entry without a VLAN is made in each one of its port, and is refused where the bridge filters
+ * and the port is in none (br_mdb_add in br_mdb.c).
+ */
+function canHaveGroups({ up, master, hasVlan }: DraftLink): boolean {
+  if (!up || !master?.up || !master.knowsGroups) return false;
+  return !master.lacksVlan || hasVlan === true;
 }
 
 function mac(draft: Draft): string {

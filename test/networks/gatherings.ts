@@ -78,6 +78,7 @@ export const gatheringRules: Readonly<Record<string, Rule>> = {
       filtersVlans: filters,
     });
     link.knowsGroups = !words.includes('mcast_snooping 0');
+    link.lacksVlan = words.includes('vlan_default_pvid 0');
     link.hasIpv6 = mtu >= 1280;
     take(ports, link);
     raise(draft, dice, link);

@@ -14,6 +14,8 @@ export interface GuestCase {
   readonly made?: NetworkState;
   /** Absent or empty while all is well. */
   readonly wrong?: readonly string[];
+  /** The host that died before this was looked at. */
+  readonly lostWith?: string;
 }
 
 /** The bridge of a host, on the lab's wire. */

@@ -85,4 +85,28 @@ export const regressions: readonly Regression[] = [
       'ip link set dev v0 up',
     ],
   },
+  {
+    name: 'a device on top of one whose MTU is too small for IPv6 has none either, or has kept it',
+    needs: ['ipvlan'],
+    lines: [
+      'ip link add v0 type veth peer name v1',
+      'ip link set dev v0 mtu 900',
+      'ip link add link v0 name i0 type ipvlan mode l2',
+      'ip link add link v1 name i1 type ipvlan mode l2',
+      'ip link set dev v1 mtu 900',
+      'ip link add link v1 name i2 type ipvlan mode l2',
+    ],
+  },
+  {
+    name: 'a bond has its primary, before it has seen a carrier too',
+    needs: ['bond'],
+    lines: [
+      'ip link add bond0 type bond mode active-backup miimon 60000',
+      'ip link add v0 type veth peer name v1',
+      'ip link set dev v0 up',
+      'ip link set dev v1 master bond0',
+      'ip link set dev bond0 type bond primary v1',
+      'ip link set dev bond0 up',
+    ],
+  },
 ];

@@ -38,12 +38,15 @@ export const tunnelRules: Readonly<Record<string, Rule>> = {
     const at = draft.next('tunnel');
     const words = dice.some(['ttl 9', 'tos 4', 'noudpcsum', 'df set'], 4);
     const remote = dice.pick([`192.0.2.${at}`, `fd00:9::${at}`]);
-    const where = dice.maybe(6) ? 'external' : `id ${at} remote ${remote}`;
+    const isMetadata = dice.maybe(6);
+    const where = isMetadata ? 'external' : `id ${at} remote ${remote}`;
+    // What each packet brings along cannot be said of the device (is_tnl_info_zero in geneve.c).
+    const fitting = isMetadata ? words.replace(/ (ttl|tos) \d+/g, '') : words;
     carry(
       draft,
       dice,
       'geneve',
-      `${where} dstport ${6081 + at}${remote.includes(':') ? '' : words}`,
+      `${where} dstport ${6081 + at}${remote.includes(':') ? '' : fitting}`,
     );
   },
   gretap: (draft, dice) =>

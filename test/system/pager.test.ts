@@ -153,11 +153,11 @@ describe('when whoever fills the store has died', () => {
     expect(paged.killed()).toBe('1');
   });
 
-  it('a restore ends that waits for a page', async () => {
+  it('so it is while it is being restored', async () => {
     const paged = await start({ pages, what: 'unfinished', late: [0] });
     await paged.want(0);
     paged.agentDies();
-    expect(await paged.pagerEnds()).toBe(1);
+    expect(await paged.pagerEnds()).toBe(3);
     expect(paged.killed()).toBe('1');
   });
 

@@ -16,25 +16,15 @@
  * job was killed. Nothing but SIGKILL ends it before.
  *
  * x86-64 Linux. Built by scripts/build-native.ts; a test rebuilds it and compares.
- * system.h has the kernel's side, ranges.h what is missing where, fill.h how it gets there,
- * spaces.h whose turn it is.
+ * kernel.h stands in for a C library; ranges.h has what is missing where, fill.h how it gets there,
+ * spaces.h whose turn it is, handover.h what CRIU says.
  */
-#include "system.h"
-
-static i64 kill_file;
-
-/* A wrong page is worse than no job. */
-static __attribute__((noreturn)) void give_up(void)
-{
-	call3(SYS_write, kill_file, "1", 1);
-	leave(3);
-}
-
+#include "kernel.h"
 #include "ranges.h"
 #include "fill.h"
 #include "spaces.h"
+#include "handover.h"
 
-#define RESTORE_FINISHED 0x52535446
 enum { CONTROL = 3 };
 
 /* A want that found no room is told again when nothing has happened for this long. */
@@ -42,93 +32,9 @@ enum { ASK_AGAIN_MS = 1000 };
 /* A change of a mapping is over when the thread that made it has had its turn. */
 enum { CHANGE_MS = 1 };
 
-struct run { u32 pid, unused; u64 start, pages, slot; };
-
 static struct pollfd *polled;
 static u64 polled_room;
-static u64 slots;
-static const struct run *runs;
-static u64 run_count;
-static i64 criu;
 static int accepted, finished, agent_gone;
-
-static const void *mapped(const char *path, u64 *bytes)
-{
-	static u64 status[18];
-	i64 got, fd = call3(SYS_open, path, O_CLOEXEC_, 0);
-
-	if (fd < 0 || call2(SYS_fstat, fd, status) < 0)
-		give_up();
-	*bytes = status[6];
-	if (*bytes == 0)
-		return 0;
-	got = call(SYS_mmap, 0, *bytes, PROT_R, MAP_SHARED_, fd, 0);
-	if (failed(got))
-		give_up();
-	call1(SYS_close, fd);
-	return (const void *)got;
-}
-
-static void load(void)
-{
-	u64 bytes;
-
-	state = mapped("state", &slots);
-	runs = mapped("index", &bytes);
-	run_count = bytes / sizeof(struct run);
-	for (u64 i = 0; i < run_count; i++)
-		if (runs[i].slot + runs[i].pages > slots)
-			give_up();
-}
-
-static void adopt(u32 pid, i64 fd)
-{
-	struct space *s = add_space(fd);
-
-	for (u64 i = 0; i < run_count; i++) {
-		const struct run *r = runs + i;
-
-		if (r->pid == pid)
-			insert(s, s->count, (struct range){
-				r->start, r->start + r->pages * PAGE, r->slot,
-			});
-	}
-}
-
-/* A process from CRIU: its number, then its descriptor. 1 when that was the last, -1 for an end. */
-static int from_criu(void)
-{
-	char dummy;
-	int pid;
-	struct { u64 length; int level, type, fd, unused; } control = {0, 0, 0, 0, 0};
-	struct { void *base; u64 length; } piece = {&dummy, 1};
-	struct {
-		void *name;
-		u64 name_length;
-		void *pieces;
-		u64 count;
-		void *control;
-		u64 control_length;
-		u64 flags;
-	} header = {0, 0, &piece, 1, &control, sizeof(control), 0};
-
-	if (call(SYS_recvfrom, criu, (i64)&pid, sizeof(pid), WAITALL, 0, 0) != sizeof(pid))
-		return -1;
-	if (pid == RESTORE_FINISHED)
-		return 1;
-	if (pid < 0)
-		return 0;
-	if (call3(SYS_recvmsg, criu, &header, CMSG_CLOEXEC_) != 1 || control.length != 20)
-		return -1;
-	adopt(pid, control.fd);
-	return 0;
-}
-
-static __attribute__((noreturn)) void restore_failed(void)
-{
-	call3(SYS_write, kill_file, "1", 1);
-	leave(1);
-}
 
 static void hear_criu(void)
 {
@@ -143,8 +49,10 @@ static void hear_criu(void)
 		return;
 	}
 	said = from_criu();
-	if (said < 0)
-		restore_failed();
+	if (said < 0) {
+		call3(SYS_write, kill_file, "1", 1);
+		leave(1);
+	}
 	if (said > 0) {
 		finished = 1;
 		call1(SYS_close, criu);
@@ -193,9 +101,9 @@ static int hear(i64 wait_ms)
 		serve_waiting(ready == 0 && wait_ms == ASK_AGAIN_MS);
 	if (agent_gone && !accepted)
 		leave(1);
-	/* CRIU waits for a process that waits for a page. */
+	/* Nobody brings what the restore waits for. */
 	if (agent_gone && !finished && waiting_count && ready == 0 && wait_ms == ASK_AGAIN_MS)
-		restore_failed();
+		give_up();
 	return happened;
 }
 
@@ -220,19 +128,6 @@ static __attribute__((noreturn)) void work(void)
 		if (let_go())
 			leave(0);
 	}
-}
-
-static void listen_for_criu(void)
-{
-	struct { u16 family; char path[108]; } address;
-
-	memset(&address, 0, sizeof(address));
-	address.family = AF_UNIX_;
-	memcpy(address.path, "lazy-pages.socket", 17);
-	criu = call3(SYS_socket, AF_UNIX_, STREAM_CLOEXEC, 0);
-	call1(SYS_unlink, address.path);
-	if (criu < 0 || call3(SYS_bind, criu, &address, 2 + 17) < 0 || call2(SYS_listen, criu, 1) < 0)
-		leave(2);
 }
 
 /* A signal would close the descriptors, SIGPIPE among them; each process needs one of those. */

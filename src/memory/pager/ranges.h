@@ -1,6 +1,7 @@
-/* Which addresses of a process are still to be filled in, and from where. */
-
-/* Pages side by side whose slots are too; those of a process are sorted. */
+/*
+ * What a process has still to get: ranges of addresses, sorted, each with the slots of its pages.
+ * They follow what the program does with its mappings, which userfaultfd(2) tells.
+ */
 struct range { u64 start, end, slot; };
 /* One process. What is found in no range was never written to, or has been filled in. */
 struct space {
@@ -14,29 +15,6 @@ struct space {
 	/* Nothing of it is there before the state changes. */
 	u8 stalled;
 };
-
-static void *map(u64 bytes)
-{
-	i64 got = call(SYS_mmap, 0, bytes, PROT_RW, MAP_PRIVATE_ANON, -1, 0);
-	if (failed(got))
-		give_up();
-	return (void *)got;
-}
-
-/* Room for one more than `count` of `size` bytes. */
-static void *grown(void *old, u64 count, u64 *room, u64 size)
-{
-	if (count < *room)
-		return old;
-	u64 before = *room * size;
-	*room = *room ? *room * 2 : PAGE / size + 1;
-	if (before == 0)
-		return map(*room * size);
-	i64 got = call4(SYS_mremap, old, before, *room * size, MAYMOVE);
-	if (failed(got))
-		give_up();
-	return (void *)got;
-}
 
 static void insert(struct space *s, u64 at, struct range new)
 {
@@ -108,4 +86,3 @@ static void shift(struct space *s, u64 from, u64 to, u64 length)
 	s->cursor = 0;
 	s->stalled = 0;
 }
-

@@ -8,6 +8,8 @@ import { pagerBase64 } from './program.ts';
 export interface Pager {
   /** The state of the store has changed. */
   wake(): void;
+  /** Nothing comes any more: a job that still lacks a page is killed. */
+  abandon(): void;
   /** Resolves when every page is in its place. RESTORE_FAILED if that is not how it ended. */
   readonly done: Promise<void>;
   /** Ends it; the job that it serves must be dead. */
@@ -64,6 +66,7 @@ export async function startPager(start: PagerStart): Promise<Pager> {
   await Promise.race([ready, done]);
   return {
     wake: () => void channel?.output.write('.'),
+    abandon: () => void channel?.output.end(),
     done,
     kill: () => child.kill('SIGKILL'),
   };

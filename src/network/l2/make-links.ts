@@ -13,6 +13,9 @@ import {
   changeLink,
   changePort,
   createLink,
+  keptIpv6,
+  lostIpv6,
+  lowerLink,
   type OutsidePlace,
   removeLink,
 } from './objects/link-requests.ts';
@@ -85,6 +88,7 @@ export async function createLinks(
       isNumbered = true;
     }
     make(link, peer, { inside, host }, places.get(link.name));
+    lower([link, peer ?? []].flat(), wanted, inside);
     there.add(link.name);
     if (peer !== undefined) there.add(peer.name);
     isNumbered = false;
@@ -117,6 +121,18 @@ function make(
   }
   if (answer?.error !== undefined) throw refused(`device ${link.name} (${link.kind})`, answer);
   if (place?.hostEnd !== undefined) raiseHostEnd(place.hostEnd, host);
+}
+
+/**
+ * Before anything is put on top, which an ipvlan device would be with IPv6 and keep it; not before
+ * one that has kept it. What is refused now is asked for again with all else.
+ */
+function lower(made: readonly Link[], wanted: readonly Link[], inside: NetlinkSpace): void {
+  const isNeeded = ({ name }: Link) =>
+    wanted.some((link) => link.parent === name && keptIpv6(link));
+  const low = made.filter((link) => lostIpv6(link) && !isNeeded(link));
+  if (low.length === 0) return;
+  inside.socket('route').send(low.map((link) => lowerLink(link, inside.names)));
 }
 
 /**

@@ -7,7 +7,8 @@ import { codeOf } from '../bundle/samples.ts';
 import { type MemoryChild, startMemoryChild } from './child.ts';
 import { pageBytes } from './samples.ts';
 
-const scanTest = test.skipIf(!(await canScan())); // Linux 6.7 has PAGEMAP_SCAN
+const scans = await canScan();
+const testScan = test.skipIf(!scans); // PAGEMAP_SCAN: Linux 6.7
 
 /** Of the pages that the child holds by its own will: those that are found. */
 async function foundIn({ pid, start }: MemoryChild, pages: number): Promise<number[]> {
@@ -21,7 +22,7 @@ async function foundIn({ pid, start }: MemoryChild, pages: number): Promise<numb
   );
 }
 
-scanTest('pages that hold something are found, in the order of addresses', async () => {
+testScan('pages that hold something are found, in the order of addresses', async () => {
   const child = await startMemoryChild(64);
   expect(await foundIn(child, 64)).toEqual([]);
   for (const page of [0, 1, 5, 63]) await child.fill(page, 7);
@@ -30,7 +31,7 @@ scanTest('pages that hold something are found, in the order of addresses', async
   expect(runs).toEqual(runs.toSorted((one, other) => one.start - other.start));
 });
 
-scanTest("the kernel's zero page and what was dropped are not found", async () => {
+testScan("the kernel's zero page and what was dropped are not found", async () => {
   const child = await startMemoryChild(8);
   await child.fill(1, 7);
   await child.fill(2, 7);
@@ -39,7 +40,7 @@ scanTest("the kernel's zero page and what was dropped are not found", async () =
   expect(await foundIn(child, 8)).toEqual([2]);
 });
 
-scanTest('what belongs to a file or to the kernel is not found', async () => {
+testScan('what belongs to a file or to the kernel is not found', async () => {
   const child = await startMemoryChild(1);
   const runs = await scanPages(child.pid);
   const maps = await readFile(`/proc/${child.pid}/maps`, 'utf8');

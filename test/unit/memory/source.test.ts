@@ -12,7 +12,8 @@ import { codeOf, inPieces } from '../bundle/samples.ts';
 import { type MemoryChild, startMemoryChild } from './child.ts';
 import { type Arrived, arrived, pageBytes, written } from './samples.ts';
 
-const scanTest = test.skipIf(!(await canScan())); // Linux 6.7 has PAGEMAP_SCAN
+const scans = await canScan();
+const testScan = test.skipIf(!scans); // PAGEMAP_SCAN: Linux 6.7
 const thread = { file: new URL('../../fixtures/compare-thread.mjs', import.meta.url) };
 const nsPid = 5;
 const pages = 600;
@@ -68,7 +69,7 @@ function listed({ start }: MemoryChild, count = pages - 1): ProcessPages[] {
 
 const everything = Array.from({ length: pages - 1 }, (_, page) => [page, byteOf(page)]);
 
-scanTest('digest: a round sends what has changed since the last one', async () => {
+testScan('digest: a round sends what has changed since the last one', async () => {
   const [child, source] = [await startChild(), openSource('digest')];
   let paused = false;
   const first = await round(source, child, () => {
@@ -88,7 +89,7 @@ scanTest('digest: a round sends what has changed since the last one', async () =
   expect(paused).toBe(false);
 });
 
-scanTest('digest: of the rest, which is all, only what has changed is sent', async () => {
+testScan('digest: of the rest, which is all, only what has changed is sent', async () => {
   const [child, source] = [await startChild(), openSource('digest')];
   await round(source, child);
   await child.fill(4, 201);
@@ -98,7 +99,7 @@ scanTest('digest: of the rest, which is all, only what has changed is sent', asy
   expect(bytesIn(await sendAll(source, rest), child)).toEqual([[4, 201]]);
 });
 
-scanTest('digest: what follows the job is stale and sent again, all of it', async () => {
+testScan('digest: what follows the job is stale and sent again, all of it', async () => {
   const [child, source] = [await startChild(), openSource('digest')];
   await round(source, child);
   const all = listed(child);
@@ -107,7 +108,7 @@ scanTest('digest: what follows the job is stale and sent again, all of it', asyn
   expect(bytesIn(await sendAll(source, rest), child)).toEqual(everything);
 });
 
-scanTest('soft-dirty: pages that are new are sent, and the job is paused', async () => {
+testScan('soft-dirty: pages that are new are sent, and the job is paused', async () => {
   const [child, source] = [await startChild(), openSource('soft-dirty')];
   let pauses = 0;
   const count = () => {
@@ -164,7 +165,7 @@ test('what is asked for is sent at once, all else when it is released', async ()
   expect(bytesIn(await arrived(inPieces(Buffer.concat(pieces))), child)).toEqual(everything);
 });
 
-scanTest('a process that takes the number of another one is sent anew', async () => {
+testScan('a process that takes the number of another one is sent anew', async () => {
   const [first, second, source] = [await startChild(), await startChild(), openSource('digest')];
   await round(source, first);
   const { notes, pages: came } = await round(source, second);
@@ -172,7 +173,7 @@ scanTest('a process that takes the number of another one is sent anew', async ()
   expect(bytesIn({ notes, pages: came }, second)).toEqual(everything);
 });
 
-scanTest('what the target has of a number that is reused is stale', async () => {
+testScan('what the target has of a number that is reused is stale', async () => {
   const [first, second, source] = [
     await startChild(),
     await startChild(),
@@ -195,7 +196,7 @@ test('a page or a process that is not there any more ends the dump', async () =>
   expect(await codeOf(source.rest(asProcess(child), unknown, false))).toBe('DUMP_FAILED');
 });
 
-scanTest('threads that die fail the round, and not the program', async () => {
+testScan('threads that die fail the round, and not the program', async () => {
   const child = await startMemoryChild(1);
   const file = new URL('nowhere.mjs', import.meta.url);
   const source = createMemorySource('digest', { file });

@@ -68,18 +68,21 @@ export function changeLink(
   names: LinkNames,
 ): Request[] {
   const { index } = found;
-  const values: Values = Object.assign(
-    {},
-    ...keys.map((key) => changeOf(key, wanted, found.link, names)),
-  );
+  const values: Values = Object.assign({}, ...keys.map((key) => changeOf(key, wanted, names)));
   const flagKeys = keys.filter((key) => key in flagBits) as (keyof typeof flagBits)[];
   const mask = flagKeys.reduce((sum, key) => sum | flagBits[key], 0);
   const flags = flagKeys.reduce((sum, key) => sum | (isSet(wanted, key) ? flagBits[key] : 0), 0);
   const isPlain = Object.keys(values).length > 0 || mask !== 0;
   return [
     ...(isPlain ? [message(messages.set, 0, index, values, names, { flags, mask })] : []),
+    ...(keys.includes('data') ? dataRequests(wanted, found, names) : []),
     ...(keys.includes('altNames') ? altNameRequests(wanted, found.link, index, names) : []),
   ];
+}
+
+/** Lowers the MTU of a device that was just made, whatever number it got. */
+export function lowerLink({ name, mtu }: Link, names: LinkNames): Request {
+  return message(messages.set, 0, undefined, { name, mtu }, names);
 }
 
 /** `noMulticast` is the absence of its bit. */
@@ -109,7 +112,7 @@ const sameKeys = [
   'groIpv4MaxSize',
 ] as const;
 
-function changeOf(key: keyof Link, wanted: Link, found: Link, names: LinkNames): Values {
+function changeOf(key: keyof Link, wanted: Link, names: LinkNames): Values {
   const same = sameKeys.find((one) => one === key);
   if (same !== undefined) return wanted[same] === undefined ? {} : { [same]: wanted[same] };
   switch (key) {
@@ -127,30 +130,52 @@ function changeOf(key: keyof Link, wanted: Link, found: Link, names: LinkNames):
     }
     case 'token':
       return { families: { inet6: { token: wanted.token ?? '::' } } };
-    case 'data': {
-      const { kind } = wanted;
-      const { data, custom } = kindOf(kind) ?? {};
-      // A driver with ways of its own refuses to hear of its kind at all (tun_validate in tun.c).
-      if (data === undefined || custom?.make !== undefined) return {};
-      return { info: { kind, data: data.encode(changedData(wanted, found), names) } };
-    }
     default:
       return {};
   }
 }
 
 /**
+ * Only RTM_NEWLINK hears of what is special about a kind: do_setlink of rtnetlink.c takes it and
+ * does nothing. What changes by itself has a message of its own: a bond refuses an active port
+ * whose carrier it has not seen yet, and with it all that stands in the message.
+ */
+function dataRequests(
+  wanted: Link,
+  found: { readonly index: number; readonly link: Link },
+  names: LinkNames,
+): Request[] {
+  const { kind } = wanted;
+  const { data, custom } = kindOf(kind) ?? {};
+  // A driver with ways of its own refuses to hear of its kind at all (tun_validate in tun.c).
+  if (data === undefined || custom?.make !== undefined) return [];
+  const { steady, moving } = changedData(wanted, found.link);
+  return [steady, moving]
+    .filter((said) => Object.keys(said).length > 0)
+    .map((said) => {
+      const info = { kind, data: data.encode(said, names) };
+      return message(messages.create, 0, found.index, { info }, names);
+    });
+}
+
+/**
  * Kinds that take their settings one by one are told what differs, since some are refused while
  * the device is up; tunnels take a setting that is not said for none (ip_tunnel.c), so they get
- * all.
+ * all. `moving` are those that change by themselves.
  */
-function changedData({ kind, data = {} }: Link, found: Link): LinkData {
-  const { fixed = [], stages } = kindOf(kind) ?? {};
+function changedData(
+  { kind, data = {} }: Link,
+  found: Link,
+): { readonly steady: LinkData; readonly moving: LinkData } {
+  const { fixed = [], stages, compared } = kindOf(kind) ?? {};
   const entries = Object.entries(data).filter(([name, value]) => {
     if (fixed.includes(name)) return false;
     return stages === undefined || !isSame(value, found.data?.[name]);
   });
-  return Object.fromEntries(entries);
+  const steadyKeys = Object.keys(compared?.(data) ?? data);
+  const pick = (isSteady: boolean) =>
+    Object.fromEntries(entries.filter(([name]) => steadyKeys.includes(name) === isSteady));
+  return { steady: pick(true), moving: pick(false) };
 }
 
 /** What is said about a port goes to it, under the kind of its master. */
@@ -191,16 +216,28 @@ function createPair(link: Link, names: LinkNames, other: Link | OutsidePlace | u
 const ipv6MtuMin = 1280;
 
 /**
- * What can only be said when a device is made, and what is better said then. Not so an MTU that is
- * too small for IPv6: IPv6 leaves a device whose MTU becomes so (NETDEV_CHANGEMTU in addrconf.c),
- * but stays on tunnels that are made so (ip6gre_newlink_common sets it without a word).
+ * Its MTU is too small for IPv6. IPv6 leaves a device whose MTU becomes so (NETDEV_CHANGEMTU in
+ * addrconf.c), but stays on tunnels that are made so (ip6gre_newlink_common sets it without a
+ * word): such a device is lowered once it is made.
  */
+export function lostIpv6({ mtu, addrGenMode }: Link): boolean {
+  return mtu < ipv6MtuMin && addrGenMode === undefined;
+}
+
+/**
+ * It has IPv6 in spite of its MTU, which the device below brought down without a word
+ * (ipvlan_adjust_mtu): it is made with the MTU of that one, which is lowered afterwards.
+ */
+export function keptIpv6({ kind, mtu, addrGenMode }: Link): boolean {
+  return /^ipv(lan|tap)$/.test(kind) && mtu < ipv6MtuMin && addrGenMode !== undefined;
+}
+
+/** What can only be said when a device is made, and what is better said then. */
 function birthValues(link: Link): Values {
-  const isLate = link.mtu < ipv6MtuMin && link.addrGenMode === undefined;
   return {
     name: link.name,
     mac: link.mac === '' ? undefined : link.mac,
-    mtu: isLate ? undefined : link.mtu,
+    mtu: lostIpv6(link) || keptIpv6(link) ? undefined : link.mtu,
     txQueueLength: link.txQueueLength,
     group: link.group,
     txQueues: link.txQueues,

@@ -1,4 +1,7 @@
-/* What pager.c needs of x86-64 Linux, without a C library. */
+/*
+ * The kernel without a C library: types, system calls, memory, and the two ways to end.
+ * x86-64 Linux.
+ */
 typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
@@ -85,4 +88,37 @@ static int failed(i64 result)
 static u64 smaller(u64 a, u64 b)
 {
 	return a < b ? a : b;
+}
+
+/* The job's cgroup.kill, open for writing. */
+static i64 kill_file;
+
+/* A wrong page is worse than no job. */
+static __attribute__((noreturn)) void give_up(void)
+{
+	call3(SYS_write, kill_file, "1", 1);
+	leave(3);
+}
+
+static void *map(u64 bytes)
+{
+	i64 got = call(SYS_mmap, 0, bytes, PROT_RW, MAP_PRIVATE_ANON, -1, 0);
+	if (failed(got))
+		give_up();
+	return (void *)got;
+}
+
+/* Room for one more than `count` of `size` bytes. */
+static void *grown(void *old, u64 count, u64 *room, u64 size)
+{
+	if (count < *room)
+		return old;
+	u64 before = *room * size;
+	*room = *room ? *room * 2 : PAGE / size + 1;
+	if (before == 0)
+		return map(*room * size);
+	i64 got = call4(SYS_mremap, old, before, *room * size, MAYMOVE);
+	if (failed(got))
+		give_up();
+	return (void *)got;
 }

@@ -1,0 +1,153 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { expectPass, type Keeper, startKeeper } from './keeper.ts';
+import { labCommand } from './machine.ts';
+import { makeWorld, type Running, tell, type World } from './world.ts';
+
+/** Slow enough that every phase lasts longer than the lab takes to cut. */
+const RATE = '--bandwidth 3M --compress none';
+const OPTIONS = 'size=48 dirty=2 threads=2';
+const SOON = { timeout: 60_000, interval: 1_000 };
+
+const CUTS = [
+  { mode: 'stop-copy', phase: 'transfer' },
+  { mode: 'pre-copy', phase: 'pre-copy' },
+  { mode: 'pre-copy', phase: 'transfer' },
+  { mode: 'post-copy', phase: 'transfer' },
+] as const;
+
+describe('a network that fails while memory moves', () => {
+  const name = `mc${process.pid}`;
+  const lab = labCommand(name);
+  let world: World;
+  let keeper: Keeper;
+  let empty: unknown;
+
+  beforeAll(async () => {
+    world = await makeWorld(name, 'a', 'b');
+    empty = await stateOf(world, 'b');
+  });
+
+  beforeEach(async () => {
+    keeper = await startKeeper(world, 'a', { options: OPTIONS });
+  });
+
+  afterAll(async () => {
+    await world?.down();
+  });
+
+  for (const { mode, phase } of CUTS) {
+    test(`in ${phase} of ${mode}: the job runs on at the source, the target is clean`, async () => {
+      const move = await moveUntil(world, mode, phase);
+      const from = performance.now();
+      await lab('cut', 'a', 'b');
+      const { code, said } = await endOf(move);
+      const took = performance.now() - from;
+      await lab('heal', 'a', 'b');
+      expect(said).toMatchObject({ type: 'error', location: 'source-running' });
+      expect(said.code).toMatch(/^(TRANSFER_FAILED|CONNECTION_LOST)$/);
+      expect(code).toBe(said.exit);
+      expect(await world.ask('a', 'migrate ls')).toMatch(/^keeper\s+l3\s+running/m);
+      await expect.poll(() => recover(world, 'b'), SOON).toBe(0);
+      await expect.poll(() => stateOf(world, 'b'), SOON).toEqual(empty);
+      expectPass(await keeper.judge('a'));
+      tell(`cut in ${phase} of ${mode}`, { code: said.code, 'known after (ms)': took });
+      expectPass(await keeper.end('a'));
+    });
+  }
+
+  test('in post-copy of post-copy: the job is lost, and both hosts say so', async () => {
+    const move = await moveUntil(world, 'post-copy', 'post-copy');
+    await lab('cut', 'a', 'b');
+    const { code, said } = await endOf(move);
+    await lab('heal', 'a', 'b');
+    expect({ code, said }).toMatchObject({ code: 21, said: { code: 'HALTED_UNKNOWN' } });
+    await expectLost(world);
+  });
+
+  test('and an agent that is killed in post-copy: the same', async () => {
+    const move = await moveUntil(world, 'post-copy', 'post-copy');
+    await world.ask('b', KILL_AGENT);
+    const { code, said } = await endOf(move);
+    expect({ code, said }).toMatchObject({ code: 21, said: { code: 'HALTED_UNKNOWN' } });
+    await expectLost(world);
+  });
+
+  test('and a source whose migrate is killed in post-copy: the same', async () => {
+    const move = await moveUntil(world, 'post-copy', 'post-copy');
+    await world.ask('a', 'kill -9 $(cat /run/keeper-move.pid)');
+    await move.end();
+    await expectLost(world);
+  });
+});
+
+/** Starts a slow move and lets it come to a phase. */
+async function moveUntil(world: World, mode: string, phase: string): Promise<Running> {
+  const move = world.start(
+    'a',
+    `echo $$ > /run/keeper-move.pid; exec migrate keeper b --mode ${mode} ${RATE} --json`,
+  );
+  for (;;) {
+    const line = JSON.parse(await move.line()) as { type: string; name?: string };
+    expect(line.type, JSON.stringify(line)).not.toMatch(/error|result/);
+    if (line.name === phase) return move;
+  }
+}
+
+interface Failure {
+  readonly code: string;
+  readonly exit: number;
+  readonly message: string;
+}
+
+async function endOf(move: Running): Promise<{ code: number; said: Failure }> {
+  const { code, out } = await move.end();
+  return { code, said: JSON.parse(out.split('\n').at(-1) ?? '') as Failure };
+}
+
+/** The job runs nowhere, never with a wrong page, and after `recover` nobody thinks otherwise. */
+async function expectLost(world: World): Promise<void> {
+  await expect.poll(() => keepers(world, 'b'), SOON).toBe('0');
+  tell('recover after it', { says: await everything(world) });
+  expect(await keepers(world, 'a')).toBe('0');
+}
+
+async function everything(world: World): Promise<string> {
+  const said: string[] = [];
+  for (const [host, command] of [
+    ['a', 'migrate ls'],
+    ['b', 'migrate ls'],
+    ['a', 'timeout 60 migrate recover'],
+    ['b', 'timeout 60 migrate recover'],
+    ['a', 'migrate ls'],
+    ['b', 'migrate ls'],
+    ['b', 'migrate rm keeper'],
+  ] as const) {
+    const { code, out, err } = await world.sh(host, command);
+    said.push(`${host}: ${command}: ${code} ${out} ${err}`);
+  }
+  return said.join('\n');
+}
+
+/** How many processes of the job live on a host. */
+function keepers(world: World, host: string): Promise<string> {
+  return world.ask(host, 'pgrep -cx memory-keeper || true');
+}
+
+async function recover(world: World, host: string): Promise<number> {
+  return (await world.sh(host, 'timeout 60 migrate recover')).code;
+}
+
+/** The agent is the one that has the journal open. */
+const KILL_AGENT = `
+for file in /var/lib/migrate/journal/*.target.jsonl; do
+  for fd in /proc/[0-9]*/fd/*; do
+    if [ "$fd" -ef "$file" ]; then
+      pid=\${fd#/proc/}; kill -9 "\${pid%%/*}"; exit
+    fi
+  done
+done
+exit 1`;
+
+async function stateOf(world: World, host: string): Promise<unknown> {
+  return JSON.parse(await world.ask(host, 'exec python3 /shared/workloads/host-state.py'));
+}
