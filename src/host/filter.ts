@@ -1,11 +1,10 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { MigrateError, tidyText } from '../base/errors.ts';
 import { limits } from '../base/limits.ts';
 
 /** A program that turns one stream of bytes into another, such as zstd(1). Once only. */
 export interface Filter {
-  /** Resolves when the program has room for more. */
+  /** Resolves when the bytes have left our buffers, so they may be written to again then. */
   write(bytes: Uint8Array): Promise<void>;
   /** No more comes. */
   end(): void;
@@ -43,9 +42,12 @@ export function startFilter(program: string, args: readonly string[]): Filter {
   return {
     output: read(),
     async write(bytes) {
-      if (!child.stdin.destroyed && child.stdin.write(bytes)) return;
-      if (child.stdin.destroyed) throw new MigrateError('PROGRAM_FAILED', `${program} has ended`);
-      await Promise.race([once(child.stdin, 'drain'), ended]);
+      const written = new Promise<boolean>((resolve) => {
+        child.stdin.write(bytes, (error) => resolve(error === undefined || error === null));
+      });
+      // A program that has ended calls nobody back.
+      const isWritten = await Promise.race([written, ended.then(() => false)]);
+      if (!isWritten) throw new MigrateError('PROGRAM_FAILED', `${program} has ended`);
     },
     end: () => void child.stdin.end(),
     cancel: () => void child.kill('SIGKILL'),

@@ -43,7 +43,7 @@ export function nextStep(
   const isEnough = restMs <= (enoughMs ?? preCopyLimits.restMs);
   if (
     rounds.length > 1 &&
-    (isEnough || (isLittle && (enoughMs ?? 0) >= 0 && plan.tracking !== 'digest'))
+    (isEnough || (isLittle && enoughMs === undefined && plan.tracking !== 'digest'))
   ) {
     return { step: 'freeze', predictedMs };
   }

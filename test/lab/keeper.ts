@@ -61,7 +61,7 @@ export async function startKeeper(world: World, host: string, wish: KeeperWish):
   };
 }
 
-/** Signals the first process of the job, which the others are children of; waits for its verdict. */
+/** Signals the first process of the job, the parent of the others; waits for its verdict. */
 function told(name: string, signal: string): string {
   return `
     init=$(migrate show ${name} | sed -n 's/^initPid: //p')

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { expectPass, type Keeper, startKeeper } from './keeper.ts';
-import { labCommand } from './machine.ts';
-import { makeWorld, type Running, tell, type World } from './world.ts';
+import { expectPass, type Keeper, startKeeper } from '../lab/keeper.ts';
+import { labCommand } from '../lab/machine.ts';
+import { makeWorld, type Running, tell, type World } from '../lab/world.ts';
 
 /** Slow enough that every phase lasts longer than the lab takes to cut. */
 const RATE = '--bandwidth 3M --compress none';
