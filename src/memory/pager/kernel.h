@@ -10,23 +10,23 @@ typedef long i64;
 
 enum {
 	SYS_read = 0, SYS_write = 1, SYS_open = 2, SYS_close = 3, SYS_fstat = 5, SYS_poll = 7,
-	SYS_mmap = 9, SYS_sigprocmask = 14, SYS_ioctl = 16, SYS_pread = 17, SYS_mremap = 25, SYS_nanosleep = 35,
-	SYS_socket = 41, SYS_accept = 43, SYS_recvfrom = 45, SYS_recvmsg = 47, SYS_bind = 49,
-	SYS_listen = 50, SYS_exit = 60, SYS_fcntl = 72, SYS_chdir = 80, SYS_unlink = 87,
-	SYS_fallocate = 285,
+	SYS_mmap = 9, SYS_munmap = 11, SYS_rt_sigprocmask = 14, SYS_ioctl = 16, SYS_pread = 17,
+	SYS_mremap = 25, SYS_nanosleep = 35, SYS_socket = 41, SYS_accept = 43, SYS_recvfrom = 45,
+	SYS_recvmsg = 47, SYS_bind = 49, SYS_listen = 50, SYS_exit = 60, SYS_fcntl = 72,
+	SYS_chdir = 80, SYS_unlink = 87, SYS_fallocate = 285, SYS_prlimit64 = 302,
 };
 enum {
-	ENOENT_ = -2, EINTR_ = -4, EAGAIN_ = -11, ENOMEM_ = -12, EEXIST_ = -17, ENOSPC_ = -28,
-	ESRCH_ = -3,
+	ENOENT_ = -2, ESRCH_ = -3, EINTR_ = -4, EAGAIN_ = -11, ENOMEM_ = -12, EEXIST_ = -17,
+	ENOSPC_ = -28,
 };
-enum { POLLIN_ = 1, O_WRONLY_ = 1, O_CLOEXEC_ = 02000000, F_SETFL_ = 4, O_NONBLOCK_ = 04000 };
+enum { O_RDWR_ = 2, O_WRONLY_ = 1, O_CLOEXEC_ = 02000000, F_SETFL_ = 4, O_NONBLOCK_ = 04000 };
 enum { PROT_RW = 3, PROT_R = 1, MAP_PRIVATE_ANON = 0x22, MAP_SHARED_ = 1, MAYMOVE = 1 };
-enum { PUNCH_KEEP = 3, AF_UNIX_ = 1, STREAM_CLOEXEC = 02000001 };
+enum { PUNCH_KEEP = 3, SIG_SETMASK_ = 2, RLIMIT_NOFILE_ = 7, POLLIN_ = 1 };
+enum { AF_UNIX_ = 1, STREAM_CLOEXEC = 02000001, WAITALL = 0x100, CMSG_CLOEXEC_ = 0x40000000 };
 
 #define PAGE 4096UL
 
-/* The job's cgroup.kill, open for writing. */
-static i64 kill_file;
+struct pollfd { int fd; short events, revents; };
 
 static i64 call(i64 n, i64 a, i64 b, i64 c, i64 d, i64 e, i64 f)
 {
@@ -80,6 +80,19 @@ static __attribute__((noreturn)) void leave(int status)
 		call1(SYS_exit, status);
 }
 
+static int failed(i64 result)
+{
+	return result < 0 && result > -4096;
+}
+
+static u64 smaller(u64 a, u64 b)
+{
+	return a < b ? a : b;
+}
+
+/* The job's cgroup.kill, open for writing. */
+static i64 kill_file;
+
 /* A wrong page is worse than no job. */
 static __attribute__((noreturn)) void give_up(void)
 {
@@ -90,7 +103,7 @@ static __attribute__((noreturn)) void give_up(void)
 static void *map(u64 bytes)
 {
 	i64 got = call(SYS_mmap, 0, bytes, PROT_RW, MAP_PRIVATE_ANON, -1, 0);
-	if (got < 0 && got > -4096)
+	if (failed(got))
 		give_up();
 	return (void *)got;
 }
@@ -105,7 +118,7 @@ static void *grown(void *old, u64 count, u64 *room, u64 size)
 	if (before == 0)
 		return map(*room * size);
 	i64 got = call4(SYS_mremap, old, before, *room * size, MAYMOVE);
-	if (got < 0 && got > -4096)
+	if (failed(got))
 		give_up();
 	return (void *)got;
 }

@@ -1,17 +1,19 @@
 /*
- * What a process has still to get: ranges of addresses, sorted, each with the slots of its pages. They
- * follow what the program does with its mappings, which userfaultfd(2) tells.
+ * What a process has still to get: ranges of addresses, sorted, each with the slots of its pages.
+ * They follow what the program does with its mappings, which userfaultfd(2) tells.
  */
 struct range { u64 start, end, slot; };
-/* One process. */
+/* One process. What is found in no range was never written to, or has been filled in. */
 struct space {
 	i64 fd;
 	u64 count, room;
 	struct range *ranges;
-	/* Where the background goes on. */
+	/* Where to go on with what nobody has asked for. */
 	u64 cursor;
-	/* Its slots are another process's too; nothing to do until the state changes. */
-	u8 shared, stalled;
+	/* A fork has the same slots. */
+	u8 shared;
+	/* Nothing of it is there before the state changes. */
+	u8 stalled;
 };
 
 static void insert(struct space *s, u64 at, struct range new)
