@@ -6,7 +6,7 @@ import type { Write } from './write-records.ts';
 export type Encoding = 'none' | 'zstd';
 export const encodings: readonly Encoding[] = ['none', 'zstd'];
 
-/** Level 1: as fast as a link of 1 to 4 Gbit/s on one core, and most of the gain. */
+/** Level 1: the fastest, and most of the gain. */
 const packing = ['-1', '-q', '-c', '-T1'];
 const unpacking = ['-d', '-q', '-c'];
 

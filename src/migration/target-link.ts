@@ -27,6 +27,8 @@ import {
 /** Rebuilding a namespace takes tens of milliseconds; a host that needs this long hangs. */
 const prepareTimeoutMs = 30_000;
 const planTimeoutMs = 30_000;
+/** The pager puts the last page into its place first; the link notices a target that is dead. */
+const finishTimeoutMs = 600_000;
 /** The job is frozen meanwhile: an answer that takes longer counts as lost. */
 const commitTimeoutMs = 10_000;
 const abortTimeoutMs = 10_000;
@@ -126,7 +128,7 @@ function targetOver(
       return commitAnswer.safeParse(answer).data?.warnings ?? [];
     },
     async finish(id) {
-      await peer.call(calls.finish, { id }, { timeoutMs: prepareTimeoutMs });
+      await peer.call(calls.finish, { id }, { timeoutMs: finishTimeoutMs });
     },
     async abort(id) {
       await peer.call(calls.abort, { id }, { timeoutMs: abortTimeoutMs });
