@@ -16,6 +16,9 @@ export async function exec(name: string, request: ExecRequest): Promise<number> 
   const terminal = request.interactive && process.stdin.isTTY === true;
   const [program, ...args] = await backendOf(lab).enter(lab, host, request.command, terminal);
   const result = await execa(program, args, { stdio: 'inherit', reject: false, buffer: false });
+  if (result.exitCode === LOST_BY_SSH && !(await isAlive(host.process))) {
+    throw new LabError(`${host.name} died`);
+  }
   if (result.exitCode !== undefined) return result.exitCode;
   if (result.signal !== undefined) return SIGNALLED + constants.signals[result.signal];
   throw new LabError(result.originalMessage ?? result.shortMessage ?? 'the command did not start');
@@ -32,5 +35,7 @@ export interface ExecRequest {
   readonly interactive: boolean;
 }
 
+/** What ssh ends with when it is the connection that failed (ssh(1)). */
+const LOST_BY_SSH = 255;
 /** As shells report a program that a signal ended. */
 const SIGNALLED = 128;

@@ -28,5 +28,7 @@ export async function setClock(lab: Lab, host: Host, wrap: readonly string[]): P
   if ((await child).failed) throw new LabError(`the clock of ${host.name} cannot be set`);
 }
 
-const MASTER = ['-f', '-N', '-o', 'ControlMaster=yes', '-o', 'ControlPersist=no'];
+/** A guest whose kernel panicked says nothing; one that has too much to do answers in the end. */
+const SILENCE = ['-o', 'ServerAliveInterval=15', '-o', 'ServerAliveCountMax=4'];
+const MASTER = ['-f', '-N', '-o', 'ControlMaster=yes', '-o', 'ControlPersist=no', ...SILENCE];
 const MASTER_TIMEOUT_MS = 60_000;
