@@ -62,6 +62,7 @@ export const exitCodes: Readonly<Record<ErrorCode, ExitCode>> = {
   TRANSFER_FAILED: 15,
   RESTORE_CRIU_FAILED: 16,
   RESTORE_FAILED: 16,
+  MEMORY_LOST: 20,
   TIMED_OUT: 1,
   HALTED_FROZEN: 20,
   HALTED_UNKNOWN: 21,

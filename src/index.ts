@@ -9,6 +9,12 @@ export { type MoveOptions, moveJob } from './migration/coordinator.ts';
 export type { MoveEvent, MoveMode, MoveResult, Phase, PhaseName } from './migration/events.ts';
 export { extractBundle, showBundle, verifyBundle } from './migration/inspect.ts';
 export type { CompressWish } from './migration/measure.ts';
-export { listMoves, type MoveStatus, type Recovery, recoverJobs } from './migration/recover.ts';
+export {
+  type LostWish,
+  listMoves,
+  type MoveStatus,
+  type Recovery,
+  recoverJobs,
+} from './migration/recover.ts';
 export { type RestoredJob, restoreJob } from './migration/restore-file.ts';
 export { execInJob, removeJob, runJob, stopJob } from './migration/run-job.ts';

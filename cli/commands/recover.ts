@@ -1,5 +1,5 @@
-import type { Command } from 'commander';
-import type { Recovery } from '../../src/index.ts';
+import { type Command, Option } from 'commander';
+import type { LostWish, Recovery } from '../../src/index.ts';
 import { type Context, writeJson, writeLine } from '../context.ts';
 import { locationInWords, oneLine } from '../words.ts';
 
@@ -8,13 +8,19 @@ export function registerRecover(program: Command, context: Context): void {
     .command('recover')
     .description('finish or undo moves that were cut off')
     .argument('[JOB]', 'only the moves of this job')
+    .addOption(
+      new Option(
+        '--lost <way>',
+        'of a job that post-copy lost: let its copy here go on, or end it',
+      ).choices(['resume', 'end']),
+    )
     .option('--json', 'JSON lines on standard output')
-    .action(async (job: string | undefined, flags: { json?: true }) => {
+    .action(async (job: string | undefined, flags: { json?: true; lost?: LostWish }) => {
       context.signals.watch();
       const recoveries: Recovery[] = [];
       try {
         const api = await context.api();
-        await api.recoverJobs(job, (recovery) => recoveries.push(recovery));
+        await api.recoverJobs(job, (recovery) => recoveries.push(recovery), flags.lost);
       } finally {
         for (const recovery of recoveries) {
           if (flags.json) await writeJson(context, { type: 'recovery', ...recovery });
@@ -29,7 +35,15 @@ export function registerRecover(program: Command, context: Context): void {
 }
 
 function inWords({ job, action, location }: Recovery): string {
+  if (action === 'lost') return `${oneLine(job)}: ${lostInWords(job)}`;
   return `${oneLine(job)}: ${oneLine(action)}, ${locationInWords(location, job)}`;
+}
+
+function lostInWords(job: string): string {
+  return (
+    'lost on the target, because its memory did not follow it; its copy of before is frozen on the ' +
+    `source until \`migrate recover ${oneLine(job)} --lost resume\` or \`--lost end\``
+  );
 }
 
 /** 0 only when every job runs somewhere; otherwise somebody has to look. */

@@ -31,6 +31,8 @@ export const errorCodes = {
   RESTORE_FAILED: 'The target could not rebuild the job.',
   NOT_CONVERGING:
     'The job writes faster than its memory can be sent, and --max-frozen allows no more.',
+  MEMORY_LOST:
+    'The job ran on the target and was killed, because its memory did not follow it there.',
   TIMED_OUT: 'The move took longer than its --timeout.',
   HALTED_FROZEN: 'The rollback failed; the job is frozen on the source.',
   HALTED_UNKNOWN: 'The answer to the commit was lost; `migrate recover` finds out.',

@@ -75,6 +75,7 @@ function handlersFor(peer: Peer, slot: MoveSlot): PeerHandlers {
       return { host: hostname() };
     },
     commit: async (params) => current(params).commit(() => peer.notify(liveNote)),
+    whole: async (params) => current(params).whole(),
     finish: async (params) => current(params).finish(),
     abort: async (params) => current(params).abort(),
     inquire: async (params) => inquire(parseMessage(inquiry, params, 'inquire')),

@@ -120,7 +120,7 @@ async function move(context: Move): Promise<MoveResult> {
     const release = releaseOf(ready);
     const notSet = await phases.run('resume', () => link.commit(id, release.begin));
     const frozenMs = nowMs() - frozenAt;
-    const followed = await followUp(phases, memory, sent.following);
+    const followed = await followUp({ id, phases, link }, memory, sent.following);
     const left = await leaveSource({ id, ready, release, link, phases, journal });
     const warnings = [...ahead.warnings, ...sockets.lost, ...notSet, ...left.warnings];
     const rounds = [...ahead.rounds, sent.round, ...followed];

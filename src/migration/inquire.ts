@@ -10,9 +10,10 @@ export async function inquire(about: {
 }): Promise<InquiryAnswer> {
   await sweepDeadAgents();
   const journal = await readJournal(about.id, 'target');
+  if (journal?.state === 'lost') return 'lost';
   // It may have ended here since, or have moved on: it ran here all the same.
-  if (journal?.state === 'running' || (await readJob(about.job))?.moveId === about.id) {
-    return 'running';
-  }
+  if (journal?.state === 'running') return 'running';
+  if (journal?.follows === true) return 'unsure';
+  if ((await readJob(about.job))?.moveId === about.id) return 'running';
   return journal === undefined ? 'absent' : 'unsure';
 }

@@ -19,6 +19,7 @@ export const moveStates = [
   'rolling-back',
   'rolled-back',
   'halted',
+  'lost',
 ] as const;
 export type MoveState = (typeof moveStates)[number];
 
@@ -35,6 +36,8 @@ const entrySchema = z.strictObject({
   identity: jobIdentity.optional(),
   /** The target's from the commit on: the job, should its agent die before that is registered. */
   record: jobRecordSchema.optional(),
+  /** The target's from the commit on: the job runs before its memory is there. */
+  follows: z.boolean().optional(),
   /** l2: what of it may not be on the wire yet. */
   ends: z.array(hostEndSchema).optional(),
 });
@@ -44,7 +47,7 @@ export type JournalEntry = z.infer<typeof entrySchema>;
 export interface Journal {
   readonly id: string;
   /** Resolves when the line is on the disk. */
-  write(state: MoveState, more?: Pick<JournalEntry, 'record' | 'ends'>): Promise<void>;
+  write(state: MoveState, more?: Pick<JournalEntry, 'record' | 'ends' | 'follows'>): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -12,6 +12,8 @@ export const calls = {
   plan: 'plan',
   prepare: 'prepare',
   commit: 'commit',
+  /** Answered when the job has all its memory, MEMORY_LOST if it never will. */
+  whole: 'whole',
   finish: 'finish',
   abort: 'abort',
   /** Asked by `recover` alone: what became of a move. */
@@ -134,8 +136,11 @@ export const commitAnswer = z.object({
 export type CommitAnswer = z.infer<typeof commitAnswer>;
 
 export const inquiry = z.strictObject({ id, job: z.string().max(64) });
-/** `unsure`: a move was prepared and its agent has neither finished nor undone it. */
-export const inquiryAnswer = z.enum(['running', 'absent', 'unsure']);
+/**
+ * `unsure`: a move was prepared and its agent has neither finished nor undone it. `lost`: it ran,
+ * and was killed because its memory did not follow.
+ */
+export const inquiryAnswer = z.enum(['running', 'absent', 'unsure', 'lost']);
 export type InquiryAnswer = z.infer<typeof inquiryAnswer>;
 
 /** The value, or PROTOCOL with the first thing that is wrong. */

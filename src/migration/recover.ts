@@ -14,16 +14,30 @@ import { paths } from '../job/paths.ts';
 import { isNetnsJob, type JobRecord } from '../job/record.ts';
 import { forgetJob, readJob } from '../job/registry.ts';
 import { dismantlePlace } from '../restore/establish.ts';
-import { type JournalEntry, readJournal, readJournals, removeJournal } from './journal.ts';
-import { sweepDeadAgents } from './sweep.ts';
+import {
+  type JournalEntry,
+  openJournal,
+  readJournal,
+  readJournals,
+  removeJournal,
+} from './journal.ts';
+import type { InquiryAnswer } from './protocol.ts';
+import { type Fate, sweepDeadAgents } from './sweep.ts';
 import { connectTarget } from './target-link.ts';
 
 export interface Recovery {
   readonly job: string;
   readonly id: string;
-  readonly action: 'rolled-back' | 'finished' | 'nothing';
+  /** `lost`: it ran on the target, which killed it because its memory did not follow. */
+  readonly action: 'rolled-back' | 'finished' | 'lost' | 'nothing';
   readonly location: JobLocation;
 }
+
+/**
+ * What becomes of the frozen copy of a job that was lost after it had run on the target: it goes on
+ * from the freeze, so that what the job did since is done again, or it ends.
+ */
+export type LostWish = 'resume' | 'end';
 
 export interface MoveStatus {
   readonly job: string;
@@ -57,26 +71,23 @@ export async function listMoves(): Promise<MoveStatus[]> {
 /**
  * Finishes or undoes the moves of this host that were cut off; may be called again at any time.
  * What the journal says decides: without a commit the job goes on here; with one the target is
- * asked. HALTED_UNKNOWN while the target cannot be reached: the job stays frozen. `tell` hears of
- * each as it is done; one that fails keeps no other from it, and is thrown at the end.
+ * asked. HALTED_UNKNOWN while the target cannot be reached: the job stays frozen, as it does if it
+ * was lost over there and `lost` does not say what becomes of it. `tell` hears of each as it is
+ * done; one that fails keeps no other from it, and is thrown at the end.
  */
 export async function recoverJobs(
   name: string | undefined,
   tell: (recovery: Recovery) => void,
+  lost?: LostWish,
 ): Promise<void> {
-  for (const { job, id, ran } of await sweepDeadAgents()) {
-    if (name !== undefined && job !== name) continue;
-    tell(
-      ran
-        ? { job, id, action: 'finished', location: 'target-running' }
-        : { job, id, action: 'rolled-back', location: 'source-running' },
-    );
+  for (const { job, id, fate } of await sweepDeadAgents()) {
+    if (name === undefined || job === name) tell({ job, id, ...swept[fate] });
   }
   let failure: MigrateError | undefined;
   for (const entry of await readJournals()) {
     if (entry.side !== 'source' || (name !== undefined && entry.job !== name)) continue;
     try {
-      const recovery = await recoverOne(entry);
+      const recovery = await recoverOne(entry, lost);
       if (recovery !== undefined) tell(recovery);
     } catch (error) {
       failure ??= asMigrateError(error);
@@ -85,18 +96,28 @@ export async function recoverJobs(
   if (failure !== undefined) throw failure;
 }
 
+/** What a target has to tell of a move whose agent died. */
+const swept: Readonly<Record<Fate, Pick<Recovery, 'action' | 'location'>>> = {
+  ran: { action: 'finished', location: 'target-running' },
+  never: { action: 'rolled-back', location: 'source-running' },
+  lost: { action: 'lost', location: 'source-frozen' },
+};
+
 /** undefined: it ended while we waited for its lock. */
-async function recoverOne({ id, job }: JournalEntry): Promise<Recovery | undefined> {
+async function recoverOne(
+  { id, job }: JournalEntry,
+  lost: LostWish | undefined,
+): Promise<Recovery | undefined> {
   const unlock = await lockJob(job);
   try {
     const entry = await readJournal(id, 'source');
-    return entry === undefined ? undefined : await recover(entry);
+    return entry === undefined ? undefined : await recover(entry, lost);
   } finally {
     await unlock();
   }
 }
 
-async function recover(entry: JournalEntry): Promise<Recovery> {
+async function recover(entry: JournalEntry, wish: LostWish | undefined): Promise<Recovery> {
   const { id } = entry;
   await poll(() => criuIsGone(id), criuTimeoutMs, pollStepMs);
   if (entry.file !== undefined) await removePartialBundle(entry.file);
@@ -107,15 +128,19 @@ async function recover(entry: JournalEntry): Promise<Recovery> {
     const location = isNetnsJob(entry.job) ? 'source-running' : 'unknown';
     return { job: entry.job, id, action: 'nothing', location };
   }
-  // `running` is the target's own answer, written down.
-  const isOpen = openStates.has(entry.state);
-  if (entry.state === 'running' || (isOpen && (await runsOnTarget(entry)))) {
-    await killCgroup(job.cgroup);
-    await clean(id, job);
-    await dismantlePlace(job);
-    await removeLog(job);
-    await forgetJob(job.name);
+  const fate = await fateOf(entry);
+  if (fate === 'running') {
+    await leave(id, job);
     return { job: job.name, id, action: 'finished', location: 'target-running' };
+  }
+  if (fate === 'lost' && job.state !== 'ended') {
+    if (wish === undefined) {
+      return { job: job.name, id, action: 'lost', location: 'source-frozen' };
+    }
+    if (wish === 'end') {
+      await leave(id, job);
+      return { job: job.name, id, action: 'finished', location: 'ended' };
+    }
   }
   await reopen(sourceLockOf(job, id, job.device, {}));
   await thawCgroup(job.cgroup);
@@ -129,8 +154,31 @@ async function recover(entry: JournalEntry): Promise<Recovery> {
 /** From the commit on only the target knows; `halted` is what a lost answer leaves. */
 const openStates: ReadonlySet<string> = new Set(['committed', 'halted']);
 
-/** Asks the target; only its own word decides, so no answer leaves everything as it is. */
-async function runsOnTarget(entry: JournalEntry): Promise<boolean> {
+/** What the target has told, written down, or tells now; only its own word decides. */
+async function fateOf(entry: JournalEntry): Promise<Exclude<InquiryAnswer, 'unsure'>> {
+  if (entry.state === 'running' || entry.state === 'lost') return entry.state;
+  if (!openStates.has(entry.state)) return 'absent';
+  const found = await askTarget(entry);
+  if (found === 'lost') {
+    const { id, job, host } = entry;
+    const journal = await openJournal({ id, side: 'source', job, host });
+    await journal.write('lost');
+    await journal.close();
+  }
+  return found;
+}
+
+/** The copy here ends, and every trace of it goes. */
+async function leave(id: string, job: JobRecord): Promise<void> {
+  await killCgroup(job.cgroup);
+  await clean(id, job);
+  await dismantlePlace(job);
+  await removeLog(job);
+  await forgetJob(job.name);
+}
+
+/** No answer leaves everything as it is. */
+async function askTarget(entry: JournalEntry): Promise<Exclude<InquiryAnswer, 'unsure'>> {
   try {
     const target = await connectTarget(entry.host);
     try {
@@ -138,7 +186,7 @@ async function runsOnTarget(entry: JournalEntry): Promise<boolean> {
       if (found === 'unsure') {
         throw new MigrateError('HALTED_UNKNOWN', `${entry.host} has not finished the move either`);
       }
-      return found === 'running';
+      return found;
     } finally {
       await target.close();
     }

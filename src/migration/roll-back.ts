@@ -19,10 +19,17 @@ export async function explainFailure(
   },
 ): Promise<MigrateError> {
   const first = asMigrateError(error);
+  if (what.committed && first.code === 'MEMORY_LOST') {
+    await what.journal?.write('lost').catch(() => undefined);
+    return memoryLost(what.job.name, first);
+  }
   if (what.committed) {
     await what.journal?.write('halted').catch(() => undefined);
-    return new MigrateError('HALTED_UNKNOWN', `no answer to the commit: ${first.message}`, {
-      phase: 'resume',
+    const { phase = 'resume', side } = first.details;
+    const said = phase === 'resume' ? 'no answer to the commit' : 'memory did not follow the job';
+    return new MigrateError('HALTED_UNKNOWN', `${said}: ${first.message}`, {
+      phase,
+      ...(side === undefined ? {} : { side }),
       location: 'unknown',
       hint: `type \`migrate recover ${what.job.name}\` on this host`,
       cause: first,
@@ -47,6 +54,19 @@ export async function explainFailure(
     `${first.message}; then the rollback failed: ${failures[0]?.message ?? 'no reason given'}`,
     { location, hint: `type \`migrate recover ${what.job.name}\` on this host`, cause: first },
   );
+}
+
+/** The job is not: what is left of it is its copy of before the commit. */
+function memoryLost(job: string, cause: MigrateError): MigrateError {
+  const said = `${job} ran there and was lost while its memory followed: ${cause.message}`;
+  return new MigrateError('MEMORY_LOST', said, {
+    side: 'target',
+    location: 'source-frozen',
+    hint:
+      `its copy of before stands frozen here: \`migrate recover ${job} --lost resume\` lets it go ` +
+      'on from there, `--lost end` ends it',
+    cause,
+  });
 }
 
 async function locate(job: JobRecord): Promise<JobLocation> {

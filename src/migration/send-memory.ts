@@ -1,4 +1,4 @@
-import { MigrateError } from '../base/errors.ts';
+import { asMigrateError, MigrateError } from '../base/errors.ts';
 import type { ReadyDump } from '../checkpoint/freeze.ts';
 import {
   countPages,
@@ -111,12 +111,20 @@ export async function restOf(
 
 /** Waits for the memory of a job that runs over there already. */
 export async function followUp(
-  phases: Phases,
+  { id, phases, link }: Pick<Way, 'phases' | 'link'> & { readonly id: string },
   memory: JobMemory | undefined,
   following: Promise<Round> | undefined,
 ): Promise<Round[]> {
-  memory?.asked.release();
-  return following === undefined ? [] : [await phases.run('post-copy', () => following)];
+  if (memory === undefined) return [];
+  memory.asked.release();
+  const rounds = following === undefined ? [] : [await phases.run('post-copy', () => following)];
+  await phases.run('finish', () => link.whole(id)).catch(unlessLost);
+  return rounds;
+}
+
+/** It has all that it needs: a link that fails now keeps nothing from it. */
+function unlessLost(error: unknown): void {
+  if (asMigrateError(error).code === 'MEMORY_LOST') throw error;
 }
 
 export interface MemoryToSend {

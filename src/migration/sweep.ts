@@ -14,7 +14,8 @@ import { removeTree } from '../host/files.ts';
 import { readProcess } from '../host/proc.ts';
 import { tryLockJob } from '../job/lock.ts';
 import { cgroupParentName, logPathOf, paths } from '../job/paths.ts';
-import { readJob, saveJob } from '../job/registry.ts';
+import { forgetJob, readJob, saveJob } from '../job/registry.ts';
+import { findPager, memoryWasLost } from '../memory/pager/find.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
 import { attachEnds } from '../network/l2/host-ends.ts';
 import { presentAddresses } from '../network/l3/identity.ts';
@@ -31,9 +32,11 @@ import {
 } from './journal.ts';
 
 export interface Swept extends JournalEntry {
-  /** Its job runs here; if not, it never did. */
-  readonly ran: boolean;
+  readonly fate: Fate;
 }
+
+/** Its job runs here; never did; or did and was killed, because its memory did not follow it. */
+export type Fate = 'ran' | 'never' | 'lost';
 
 /**
  * Ends the moves to this host whose agents died: takes away what never ran, since the source runs
@@ -46,14 +49,15 @@ export async function sweepDeadAgents(): Promise<Swept[]> {
     const unlock = side === 'target' ? await tryLockJob(job) : undefined;
     try {
       const entry = unlock === undefined ? undefined : await readJournal(id, 'target');
-      if (entry === undefined || entry.state === 'running') continue;
-      const ran = await whetherItRan(entry);
-      if (ran === undefined) continue;
-      await (ran ? adopt(entry) : discard(entry));
-      await clear(entry);
+      if (entry === undefined || isOver(entry)) continue;
+      const fate = await fateOf(entry);
+      if (fate === undefined) continue;
+      await (fate === 'ran' ? adopt(entry) : discard(entry));
       // The source may still ask: that it ran here must be known for as long.
-      if (!ran) await removeJournal(id, 'target');
-      swept.push({ ...entry, ran });
+      if (fate === 'lost') await noteLost(entry);
+      await clear(entry);
+      if (fate === 'never') await removeJournal(id, 'target');
+      swept.push({ ...entry, fate });
     } finally {
       await unlock?.();
     }
@@ -61,14 +65,21 @@ export async function sweepDeadAgents(): Promise<Swept[]> {
   return swept;
 }
 
+function isOver({ state }: JournalEntry): boolean {
+  return state === 'running' || state === 'lost';
+}
+
 /** undefined: not to be told, or not yet. */
-async function whetherItRan(entry: JournalEntry): Promise<boolean | undefined> {
-  if ((await readJob(entry.job))?.moveId === entry.id) return true;
-  if (await neverRan(entry)) return false;
-  const { record } = entry;
-  if (record === undefined || !(await criuIsGone(entry.id))) return undefined;
+async function fateOf(entry: JournalEntry): Promise<Fate | undefined> {
+  const { id, job, record } = entry;
+  if (await neverRan(entry)) return 'never';
+  // A pager that lives still brings the job its memory, or is about to end it.
+  if ((await findPager(await cgroupOf(job))) !== undefined) return undefined;
+  if (await memoryWasLost(join(workOf(id), 'images', 'memory'))) return 'lost';
+  if ((await readJob(job))?.moveId === id) return 'ran';
+  if (record === undefined || !(await criuIsGone(id))) return undefined;
   const init = await readProcess(record.initPid);
-  return init?.startTime === record.initStartTime ? true : undefined;
+  return init?.startTime === record.initStartTime ? 'ran' : undefined;
 }
 
 /** The agent died between the commit and its last step: what it had still to do. */
@@ -79,7 +90,12 @@ async function adopt(entry: JournalEntry): Promise<void> {
     if (record.netns !== undefined) await removeMute(record.netns);
     await saveJob(record);
   }
-  await noteRunning(entry);
+  await note(entry, 'running');
+}
+
+async function noteLost(entry: JournalEntry): Promise<void> {
+  if ((await readJob(entry.job))?.moveId === entry.id) await forgetJob(entry.job);
+  await note(entry, 'lost');
 }
 
 /**
@@ -89,23 +105,26 @@ async function adopt(entry: JournalEntry): Promise<void> {
 async function neverRan({ id, job: name, state }: JournalEntry): Promise<boolean> {
   if (state === 'prepared') return true;
   if (state !== 'committed' || !(await restoreNeverRan(workOf(id)))) return false;
-  const cgroup = join(await findCgroupRoot(), cgroupParentName, name);
-  return (await cgroupPids(cgroup).catch(() => [])).length === 0;
+  return (await cgroupPids(await cgroupOf(name)).catch(() => [])).length === 0;
 }
 
 function workOf(id: string): string {
   return join(paths.moves, `${id}.in`);
 }
 
-async function noteRunning({ id, job, host }: JournalEntry): Promise<void> {
+async function cgroupOf(job: string): Promise<string> {
+  return join(await findCgroupRoot(), cgroupParentName, job);
+}
+
+async function note({ id, job, host }: JournalEntry, lastWord: 'running' | 'lost'): Promise<void> {
   const journal = await openJournal({ id, side: 'target', job, host });
-  await journal.write('running');
+  await journal.write(lastWord);
   await journal.close();
 }
 
 async function discard({ id, job: name, identity }: JournalEntry): Promise<void> {
   if (identity === undefined) return;
-  const cgroup = join(await findCgroupRoot(), cgroupParentName, name);
+  const cgroup = await cgroupOf(name);
   await killCgroup(cgroup);
   if (identity.kind === 'l2') {
     await takeMadeAway(name, madePathOf(workOf(id)));

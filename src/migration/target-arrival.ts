@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { asMigrateError, MigrateError } from '../base/errors.ts';
 import {
   inTurn,
   type MemoryStreamName,
@@ -18,7 +19,9 @@ export interface TargetArrival {
   receiveMemory(name: MemoryStreamName, source: AsyncIterable<Uint8Array>): Promise<void>;
   /** The job as it stands here; PROTOCOL before it does. */
   received(): ReceivedJob;
-  /** Resolves when the job has all its memory and its place needs nothing more. */
+  /** Resolves when the job has all its memory; MEMORY_LOST if it was killed for want of it. */
+  whole(): Promise<void>;
+  /** Resolves when its place needs nothing more. */
   settle(): Promise<void>;
 }
 
@@ -54,9 +57,14 @@ export function createTargetArrival(
       if (!follows) memory.open();
     },
     received: () => inTurn(received),
-    async settle() {
-      await host.established.settle();
-      await host.memory?.settled;
+    async whole() {
+      try {
+        await host.memory?.settled;
+      } catch (error) {
+        const { message } = asMigrateError(error);
+        throw new MigrateError('MEMORY_LOST', message, { side: 'target', cause: error });
+      }
     },
+    settle: () => host.established.settle(),
   };
 }

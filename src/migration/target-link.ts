@@ -27,8 +27,9 @@ import {
 /** Rebuilding a namespace takes tens of milliseconds; a host that needs this long hangs. */
 const prepareTimeoutMs = 30_000;
 const planTimeoutMs = 30_000;
-/** The pager puts the last page into its place first; the link notices a target that is dead. */
-const finishTimeoutMs = 600_000;
+/** The pager puts the last page into its place; the link notices a target that is dead. */
+const wholeTimeoutMs = 600_000;
+const finishTimeoutMs = 30_000;
 /** The job is frozen meanwhile: an answer that takes longer counts as lost. */
 const commitTimeoutMs = 10_000;
 const abortTimeoutMs = 10_000;
@@ -54,6 +55,8 @@ export interface Target {
    * called when its network is open.
    */
   commit(id: string, onLive: () => void): Promise<readonly string[]>;
+  /** Resolves when the job has all its memory over there; MEMORY_LOST if it never will. */
+  whole(id: string): Promise<void>;
   finish(id: string): Promise<void>;
   abort(id: string): Promise<void>;
   inquire(about: { id: string; job: string }): Promise<InquiryAnswer>;
@@ -126,6 +129,9 @@ function targetOver(
       const answer = await peer.call(calls.commit, { id }, { timeoutMs: commitTimeoutMs });
       // The job runs there: what the target says beside that must not make it look otherwise.
       return commitAnswer.safeParse(answer).data?.warnings ?? [];
+    },
+    async whole(id) {
+      await peer.call(calls.whole, { id }, { timeoutMs: wholeTimeoutMs });
     },
     async finish(id) {
       await peer.call(calls.finish, { id }, { timeoutMs: finishTimeoutMs });

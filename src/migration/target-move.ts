@@ -11,6 +11,7 @@ import {
   type MemoryStreamName,
   type PrepareRequest,
 } from './protocol.ts';
+import { sweepDeadAgents } from './sweep.ts';
 import { createTargetArrival, type TargetArrival } from './target-arrival.ts';
 import { claimOnTarget, type TargetClaim } from './target-claim.ts';
 import { commitHere, prepareHost, removeWork } from './target-steps.ts';
@@ -27,6 +28,8 @@ export interface TargetMove {
   receiveMemory(name: MemoryStreamName, source: AsyncIterable<Uint8Array>): Promise<void>;
   /** The job runs here; there is no way back. */
   commit(tellLive: () => void): Promise<CommitAnswer>;
+  /** Resolves when the job has all its memory; MEMORY_LOST if it never will. */
+  whole(): Promise<void>;
   finish(): Promise<void>;
   abort(): Promise<void>;
   /** The source said goodbye or is lost: before the commit that is an abort. */
@@ -71,13 +74,15 @@ export function createTargetMove(
     return done.answer;
   }
 
-  async function tidyUp(): Promise<void> {
+  /** The job runs here with all its memory: the journal's last word stays if it must. */
+  async function tidyUp(lastWord?: 'running'): Promise<void> {
     await saved;
     try {
+      await inTurn(arrival).whole();
       await inTurn(arrival).settle();
-    } finally {
-      // A job whose memory was lost has ended; what it had here is its record's to take away.
+      if (lastWord !== undefined) await claim?.journal.write(lastWord);
       await removeWork(work);
+    } finally {
       await claim?.release();
       claim = undefined;
     }
@@ -103,6 +108,7 @@ export function createTargetMove(
       committing = commit(tellLive);
       return committing;
     },
+    whole: async () => inTurn(arrival).whole(),
     finish: () => tidyUp().then(() => removeJournal(id, 'target')),
     abort: rollback,
     async connectionEnded() {
@@ -113,8 +119,8 @@ export function createTargetMove(
       await announced;
       // A source that was lost after the commit will ask one day: the journal's last word stays.
       if (stage !== 'resumed' || claim === undefined) return;
-      await claim.journal.write('running');
-      await tidyUp();
+      // What did not go as it should is put in order as if this agent had died.
+      await tidyUp('running').catch(sweepDeadAgents);
     },
   };
 }

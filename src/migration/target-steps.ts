@@ -68,6 +68,8 @@ export interface ReceivedJob {
   readonly place: Established;
   /** What its sockets did not get back. */
   readonly warnings: readonly string[];
+  /** It runs before its memory is there. */
+  readonly follows: boolean;
 }
 
 /** Reads the bundle, judges it, and restores the job from it, held. */
@@ -78,7 +80,6 @@ export async function restoreHeld(
   from: {
     readonly source: AsyncIterable<Uint8Array>;
     readonly tellReceived: () => void;
-    /** The job runs before its memory is there. */
     readonly follows: boolean;
   },
 ): Promise<ReceivedJob> {
@@ -92,7 +93,7 @@ export async function restoreHeld(
     if (from.follows) memory?.open();
     const held = await restoring.begin();
     const warnings = await setSockets(socketSettings, { ...established, initPid: held.initPid });
-    return { manifest, held, place: established, warnings };
+    return { manifest, held, place: established, warnings, follows: from.follows };
   } catch (error) {
     throw asMigrateError(error, 'RESTORE_FAILED').with({ phase: 'restore' });
   }
@@ -119,10 +120,10 @@ export async function commitHere(
   },
   on: { readonly committed: () => void; readonly tellLive: () => void },
 ): Promise<{ record: StoredJob; answer: CommitAnswer; announced: Promise<void> }> {
-  const { manifest, held, place, journal, warnings } = parts;
+  const { manifest, held, place, journal, warnings, follows } = parts;
   const record = recordOf(request.job, manifest, place, held);
   const ends = place.ends === undefined ? {} : { ends: [...place.ends] };
-  await journal.write('committed', { record, ...ends });
+  await journal.write('committed', { record, follows, ...ends });
   on.committed();
   // Again: what was used meanwhile was asked for in vain.
   if (place.netns !== undefined) addNeighbours(request.neighbours, place.device, place.netns);

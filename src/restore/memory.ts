@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { UndoStack } from '../base/undo.ts';
 import { readLazyPages } from '../criu/pagemap.ts';
 import { killCgroup } from '../host/cgroup.ts';
+import { markLost } from '../memory/pager/find.ts';
 import { type Pager, startPager } from '../memory/pager/start.ts';
 import type { ProcessPages } from '../memory/pages.ts';
 import { openPageStore } from '../memory/store.ts';
@@ -20,7 +21,7 @@ export interface ArrivingMemory {
   fail(error: unknown): void;
   /** Waits for the images. TRANSFER_FAILED if a page that they list has not come. */
   complete(): Promise<void>;
-  /** Resolves when the job has all of it. */
+  /** Resolves when the job has all of it; rejects when it was killed for want of a page. */
   readonly settled: Promise<void>;
 }
 
@@ -56,7 +57,15 @@ export async function openArrivingMemory(
     },
   });
   const { done, wake, abandon } = pager;
-  const settled = done.then(() => store.close());
+  const settled = done.then(
+    () => store.close(),
+    async (error: unknown) => {
+      // Whoever killed the pager made the kernel hand out zeros for what it had not brought.
+      await killCgroup(wish.cgroup);
+      await markLost(store.directory).catch(() => undefined);
+      throw error;
+    },
+  );
   // Whoever waits for it hears of a failure; nobody does when the job was undone.
   settled.catch(() => undefined);
   let tell: { listed(): void; failed(error: unknown): void } | undefined;

@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readIfPresent } from '../../host/files.ts';
 import { allPids } from '../../host/proc.ts';
@@ -11,3 +12,16 @@ export async function findPager(cgroup: string): Promise<number | undefined> {
   }
   return undefined;
 }
+
+/** Whether the job whose page store is in a directory was killed because a page could not come. */
+export async function memoryWasLost(memory: string): Promise<boolean> {
+  return (await readIfPresent(join(memory, lostMark))) !== undefined;
+}
+
+/** Leaves the mark that the pager leaves. */
+export async function markLost(memory: string): Promise<void> {
+  await writeFile(join(memory, lostMark), '', { mode: 0o600 });
+}
+
+/** As in kernel.h, give_up. */
+const lostMark = 'lost';

@@ -8,7 +8,8 @@
  * usage: pager WORK MEMORY KILL
  *   WORK    where CRIU looks for lazy-pages.socket
  *   MEMORY  holds `store` (pages by slot), `state` (a byte a slot: 0 still to come, 1 in the store,
- *           2 zeros), `index` (struct run: which addresses of which process have which slots)
+ *           2 zeros), `index` (struct run: which addresses of which process have which slots);
+ *           gets `lost` when the job was killed for want of a page
  *   KILL    the cgroup.kill file of the job's cgroup
  *   3       a byte from whoever fills the store: the state has changed
  *   4       "l" when CRIU may come; then a u64 for each slot that the job waits for

@@ -5,7 +5,7 @@ import { outline, table } from '../../../cli/report/table.ts';
 import { bytesInWords, msInWords } from '../../../cli/words.ts';
 import type { ErrorCode } from '../../../src/base/codes.ts';
 import { type JobLocation, MigrateError } from '../../../src/base/errors.ts';
-import type { MoveEvent, Recovery } from '../../../src/index.ts';
+import type { LostWish, MoveEvent, Recovery } from '../../../src/index.ts';
 import { moved, runCli, webJob } from '../../support/fake-cli.ts';
 
 const failure = new MigrateError('RESTORE_CRIU_FAILED', 'Error (criu/tty.c:1): no such tty\nmore', {
@@ -217,6 +217,26 @@ test('recover says what was done and where each job is, and fails while one is l
   expect((await runCli(['recover'], { api: answer(done, frozen) })).status).toBe(20);
   const lost = recovery('mq', 'unknown');
   expect((await runCli(['recover'], { api: answer(frozen, lost) })).status).toBe(21);
+});
+
+test('recover names the ways out of a job that post-copy lost, and passes on which to take', async () => {
+  const heard: unknown[] = [];
+  const api = {
+    async recoverJobs(
+      _name: string | undefined,
+      tell: (recovery: Recovery) => void,
+      lost?: LostWish,
+    ) {
+      heard.push(lost);
+      tell({ job: 'db', id: 'm', action: 'lost', location: 'source-frozen' });
+    },
+  };
+  const { status, out } = await runCli(['recover', 'db'], { api });
+  expect(status).toBe(20);
+  expect(out).toContain('`migrate recover db --lost resume` or `--lost end`');
+  await runCli(['recover', 'db', '--lost', 'end'], { api });
+  expect(heard).toEqual([undefined, 'end']);
+  expect((await runCli(['recover', 'db', '--lost', 'never'], { api })).status).toBe(2);
 });
 
 test('status filters by job', async () => {

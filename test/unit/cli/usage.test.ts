@@ -197,10 +197,10 @@ describe('what a right command line asks for', () => {
       ['extractBundle', 'd/f', 'o/f.d'],
     ],
     [['status'], ['listMoves']],
-    [['recover'], ['recoverJobs', undefined, told]],
+    [['recover'], ['recoverJobs', undefined, told, undefined]],
     [
       ['recover', 'web'],
-      ['recoverJobs', 'web', told],
+      ['recoverJobs', 'web', told, undefined],
     ],
     [['agent'], ['runAgent']],
   ];
