@@ -4,7 +4,7 @@ import { createUndoStack } from '../base/undo.ts';
 import { unpacked } from '../memory/codec.ts';
 import type { CallHandler } from '../transport/calls.ts';
 import { type Peer, type PeerHandlers, serveAgent } from '../transport/index.ts';
-import { inquire } from './inquire.ts';
+import { forget, inquire } from './inquire.ts';
 import {
   bundleStream,
   type calls,
@@ -79,6 +79,7 @@ function handlersFor(peer: Peer, slot: MoveSlot): PeerHandlers {
     finish: async (params) => current(params).finish(),
     abort: async (params) => current(params).abort(),
     inquire: async (params) => inquire(parseMessage(inquiry, params, 'inquire')),
+    forget: async (params) => forget(parseMessage(moveRequest, params, 'forget').id),
   };
   return {
     calls: handlers,

@@ -1,5 +1,5 @@
 import { readJob } from '../job/registry.ts';
-import { readJournal } from './journal.ts';
+import { readJournal, removeJournal } from './journal.ts';
 import type { InquiryAnswer } from './protocol.ts';
 import { sweepDeadAgents } from './sweep.ts';
 
@@ -16,4 +16,10 @@ export async function inquire(about: {
   if (journal?.follows === true) return 'unsure';
   if ((await readJob(about.job))?.moveId === about.id) return 'running';
   return journal === undefined ? 'absent' : 'unsure';
+}
+
+/** The source knows what became of a move that is over here: nobody asks again. */
+export async function forget(id: string): Promise<void> {
+  const journal = await readJournal(id, 'target');
+  if (journal?.state === 'running' || journal?.state === 'lost') await removeJournal(id, 'target');
 }

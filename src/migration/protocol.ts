@@ -18,6 +18,8 @@ export const calls = {
   abort: 'abort',
   /** Asked by `recover` alone: what became of a move. */
   inquire: 'inquire',
+  /** Asked by `recover` alone: the source has heeded the answer and will not ask again. */
+  forget: 'forget',
 } as const;
 
 /** The stream that carries the bundle; its end is answered when the job is restored and held. */

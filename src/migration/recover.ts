@@ -131,6 +131,7 @@ async function recover(entry: JournalEntry, wish: LostWish | undefined): Promise
   const fate = await fateOf(entry);
   if (fate === 'running') {
     await leave(id, job);
+    await forgottenBy(entry);
     return { job: job.name, id, action: 'finished', location: 'target-running' };
   }
   if (fate === 'lost' && job.state !== 'ended') {
@@ -139,6 +140,7 @@ async function recover(entry: JournalEntry, wish: LostWish | undefined): Promise
     }
     if (wish === 'end') {
       await leave(id, job);
+      await forgottenBy(entry);
       return { job: job.name, id, action: 'finished', location: 'ended' };
     }
   }
@@ -148,6 +150,7 @@ async function recover(entry: JournalEntry, wish: LostWish | undefined): Promise
   // Looked up first: a namespace that no move had brought is forgotten with it.
   const location = await locate(job);
   await scatterTrees(job);
+  if (fate === 'lost') await forgottenBy(entry);
   return { job: job.name, id, action: 'rolled-back', location };
 }
 
@@ -166,6 +169,16 @@ async function fateOf(entry: JournalEntry): Promise<Exclude<InquiryAnswer, 'unsu
     await journal.close();
   }
   return found;
+}
+
+/** One that can't be reached now keeps a line in its journal. */
+async function forgottenBy({ host, id }: JournalEntry): Promise<void> {
+  try {
+    const target = await connectTarget(host);
+    await target.forget(id).finally(() => target.close());
+  } catch {
+    // The move has ended here all the same.
+  }
 }
 
 /** The copy here ends, and every trace of it goes. */

@@ -60,6 +60,7 @@ export interface Target {
   finish(id: string): Promise<void>;
   abort(id: string): Promise<void>;
   inquire(about: { id: string; job: string }): Promise<InquiryAnswer>;
+  forget(id: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -142,6 +143,9 @@ function targetOver(
     async inquire(about) {
       const answer = await peer.call(calls.inquire, about, { timeoutMs: planTimeoutMs });
       return parseMessage(inquiryAnswer, answer, 'the answer to inquire');
+    },
+    async forget(id) {
+      await peer.call(calls.forget, { id }, { timeoutMs: abortTimeoutMs });
     },
     close,
   };
