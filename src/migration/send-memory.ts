@@ -24,8 +24,11 @@ import { type MemoryStreamName, memoryStream } from './protocol.ts';
 import type { Target } from './target-link.ts';
 
 const { pageBytes } = memoryLimits;
-/** What a frozen time has besides memory, until a move has been measured; docs/decisions/0010. */
-const fixedMs = 80;
+/**
+ * What a frozen time has besides memory: the same for every job, and what CRIU needs to take each
+ * page into a pipe; docs/decisions/0010.
+ */
+const besides = { ms: 120, msPerByte: 150 / 1024 ** 3 } as const;
 
 /** How the rounds ahead of the freeze ended. */
 export interface AheadResult {
@@ -145,6 +148,8 @@ async function sendRounds(
     rounds.push(await sendRound(what, 'pre-copy', (write) => what.memory.ahead(write)));
     what.packing.arm();
     const measured = rounds.map(({ memoryBytes, ms }) => ({ sentBytes: memoryBytes, ms }));
+    const all = rounds[0]?.memoryBytes ?? 0;
+    const fixedMs = besides.ms + besides.msPerByte * all;
     const next = nextStep(measured, plan, { maxFrozenMs, fixedMs });
     const { predictedMs } = next;
     if (next.step === 'freeze') return { rounds, predictedMs, follows, warnings: [] };

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { execaSync } from 'execa';
 import { onTestFinished } from 'vitest';
 import { memoryLimits } from '../../src/memory/limits.ts';
+import { memoryWasLost } from '../../src/memory/pager/find.ts';
 import { pagerBase64 } from '../../src/memory/pager/program.ts';
 import { openPageStore, type PageStore } from '../../src/memory/store.ts';
 import { createRecordWriter } from '../../src/memory/write-records.ts';
@@ -38,6 +39,8 @@ export interface Paged {
   clientEnds(): Promise<number>;
   /** What was written into the job's cgroup.kill. */
   killed(): string;
+  /** Whether it left the mark of a job whose memory was lost. */
+  lost(): Promise<boolean>;
 }
 
 export interface PagedWish {
@@ -122,6 +125,7 @@ export async function startPaged(program: string, wish: PagedWish): Promise<Page
     pagerEnds: async () => statusOf(await limited(pagerEnded, 'the pager does not end')),
     clientEnds: async () => statusOf(await limited(clientEnded, 'the client does not end')),
     killed: () => readFileSync(join(cgroup, 'cgroup.kill'), 'utf8'),
+    lost: () => memoryWasLost(memory),
   };
 }
 

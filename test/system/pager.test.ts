@@ -23,6 +23,13 @@ async function endsWell(paged: Paged): Promise<void> {
   expect(await paged.clientEnds()).toBe(0);
   expect(await paged.pagerEnds()).toBe(0);
   expect(paged.killed()).toBe('');
+  expect(await paged.lost()).toBe(false);
+}
+
+async function endsInLoss(paged: Paged): Promise<void> {
+  expect(await paged.pagerEnds()).toBe(3);
+  expect(paged.killed()).toBe('1');
+  expect(await paged.lost()).toBe(true);
 }
 
 /** Waits until so many pages of the client are in its memory. */
@@ -128,16 +135,14 @@ describe('when whoever fills the store has died', () => {
     const paged = await start({ pages, what: 'touch', late: [0] });
     await paged.want(0);
     paged.agentDies();
-    expect(await paged.pagerEnds()).toBe(3);
-    expect(paged.killed()).toBe('1');
+    await endsInLoss(paged);
   });
 
   it('so it is when nobody has touched that page', async () => {
     const paged = await start({ pages, what: 'wait', late: [pages - 1] });
     await untilFilled(paged);
     paged.agentDies();
-    expect(await paged.pagerEnds()).toBe(3);
-    expect(paged.killed()).toBe('1');
+    await endsInLoss(paged);
   });
 
   it('so it is when the page is touched at that moment', async () => {
@@ -149,16 +154,14 @@ describe('when whoever fills the store has died', () => {
     await until(() => waits() === 'handle_userfault', 'the client does not wait');
     paged.agentDies();
     paged.pager.kill('SIGCONT');
-    expect(await paged.pagerEnds()).toBe(3);
-    expect(paged.killed()).toBe('1');
+    await endsInLoss(paged);
   });
 
   it('so it is while it is being restored', async () => {
     const paged = await start({ pages, what: 'unfinished', late: [0] });
     await paged.want(0);
     paged.agentDies();
-    expect(await paged.pagerEnds()).toBe(3);
-    expect(paged.killed()).toBe('1');
+    await endsInLoss(paged);
   });
 
   it('a job lives that has all its pages in the store', async () => {
@@ -196,6 +199,7 @@ test('CRIU that ends before it has restored all takes the job with it', async ()
   const paged = await start({ pages, what: 'broken' });
   expect(await paged.pagerEnds()).toBe(1);
   expect(paged.killed()).toBe('1');
+  expect(await paged.lost()).toBe(false);
 });
 
 test('it says when CRIU may come, and what it is that was wrong', async () => {
