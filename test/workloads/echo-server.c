@@ -9,10 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PEERS_MAX = 64, DATAGRAM = 0, LISTENER = 1, FIRST_PEER = 2 };
+enum { PEERS_MAX = 16384, DATAGRAM = 0, LISTENER = 1, FIRST_PEER = 2 };
 
 static int bound(int type, int port)
 {
@@ -56,8 +57,12 @@ static int echo_stream(int sock)
 int main(int argc, char **argv)
 {
 	int port = argc > 1 ? atoi(argv[1]) : 7000, count = FIRST_PEER;
-	struct pollfd polls[PEERS_MAX];
+	static struct pollfd polls[PEERS_MAX];
+	struct rlimit files;
 
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
 	if (argc > 2 && open(argv[2], O_RDWR | O_CREAT, 0600) < 0) {
 		perror(argv[2]);
 		return 1;
