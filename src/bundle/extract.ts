@@ -15,7 +15,10 @@ import { readTar, type TarFile, type TarFileSink, type TarSectionSink } from './
  */
 export async function extractTarTo(directory: string): Promise<TarSectionSink> {
   const root = await openPrivateDirectory(directory);
-  const sink = readTar((file) => createFile(root, file));
+  const sink = readTar({
+    open: async (file) => createFile(root, file),
+    whole: (file, content) => writeWhole(root, file, content),
+  });
   return {
     files: sink.files,
     write: (bytes) => sink.write(bytes),
@@ -39,10 +42,26 @@ async function openPrivateDirectory(directory: string): Promise<FileHandle> {
   throw new MigrateError('TRANSFER_FAILED', `${directory} must be ours alone, with mode 0700`);
 }
 
-async function createFile(root: FileHandle, file: TarFile): Promise<TarFileSink> {
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-  // Through the open directory, so that nothing on the way to it can be swapped.
-  const fd = onDisk(() => openSync(`/proc/self/fd/${root.fd}/${file.name}`, flags, 0o600));
+const newFile = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
+/** Through the open directory, so that nothing on the way to it can be swapped. */
+function openNew(root: FileHandle, { name }: TarFile): number {
+  return onDisk(() => openSync(`/proc/self/fd/${root.fd}/${name}`, newFile, 0o600));
+}
+
+function writeWhole(root: FileHandle, file: TarFile, content: Uint8Array): void {
+  const fd = openNew(root, file);
+  try {
+    for (let written = 0; written < content.length; ) {
+      written += onDisk(() => writeSync(fd, content, written));
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function createFile(root: FileHandle, file: TarFile): TarFileSink {
+  const fd = openNew(root, file);
   return {
     async write(bytes) {
       for (let written = 0; written < bytes.length; )

@@ -10,6 +10,14 @@ export interface TarFile {
   readonly size: number;
 }
 
+/** Where the files of a tar section go. */
+export interface TarFiles {
+  /** Opens a file that is taken as it arrives. */
+  open(file: TarFile): Promise<TarFileSink>;
+  /** Takes a small one whole, at once: a job with many connections has an image for each. */
+  whole(file: TarFile, content: Uint8Array): void;
+}
+
 /** Takes the content of one file as it arrives; exactly one of `end` and `abort` is called. */
 export interface TarFileSink {
   write(bytes: Uint8Array): Promise<void>;
@@ -23,11 +31,11 @@ export interface TarSectionSink extends SectionSink {
 }
 
 /**
- * Reads a tar section into one sink a file. Only what `packFiles` writes passes: regular files with
+ * Reads a tar section, file by file. Only what `packFiles` writes passes: regular files with
  * flat names, each once, the same mode and time for all, no links, devices, directories, no pax or
  * GNU extensions. Anything else is BUNDLE_UNSAFE before a byte of it is handed out.
  */
-export function readTar(onFile: (file: TarFile) => Promise<TarFileSink>): TarSectionSink {
+export function readTar(target: TarFiles): TarSectionSink {
   const files: TarFile[] = [];
   const names = new Set<string>();
   const stream = extract();
@@ -46,11 +54,22 @@ export function readTar(onFile: (file: TarFile) => Promise<TarFileSink>): TarSec
   let receiving: Promise<void> = Promise.resolve();
   stream.on('entry', (header, content, next) => {
     ignoreErrorEvents(content);
-    receiving = receive(header, content, names, onFile).then((file) => {
+    const done = (file: TarFile) => {
       files.push(file);
       next();
-    });
-    receiving.catch((error: unknown) => next(asMigrateError(error)));
+    };
+    const failed = (error: unknown) => next(asMigrateError(error));
+    try {
+      const file = admit(header, names);
+      if (file.size <= bundleLimits.smallFileBytesMax) {
+        gather(content, (bytes) => target.whole(file, bytes), { done: () => done(file), failed });
+      } else {
+        receiving = receive(file, content, target).then(() => done(file));
+        receiving.catch(failed);
+      }
+    } catch (error) {
+      failed(error);
+    }
   });
   return {
     files,
@@ -74,15 +93,18 @@ export function readTar(onFile: (file: TarFile) => Promise<TarFileSink>): TarSec
 /** Looks at every entry and keeps nothing. */
 export function listTar(): TarSectionSink {
   const nothing = async () => undefined;
-  return readTar(async () => ({ write: nothing, end: nothing, abort: nothing }));
+  const sink = { write: nothing, end: nothing, abort: nothing };
+  return readTar({ open: async () => sink, whole: () => undefined });
 }
 
-async function receive(
-  header: Header,
-  content: AsyncIterable<unknown>,
-  names: Set<string>,
-  onFile: (file: TarFile) => Promise<TarFileSink>,
-): Promise<TarFile> {
+/** What tar-stream gives for a file: a stream of streamx, which has these of Node's. */
+type Entry = AsyncIterable<unknown> & {
+  on(event: 'data', listener: (piece: unknown) => void): unknown;
+  on(event: 'end', listener: () => void): unknown;
+};
+
+/** The file that a header stands for; BUNDLE_UNSAFE unless it may be there. */
+function admit(header: Header, names: Set<string>): TarFile {
   assertPlainFile(header);
   const file = { name: header.name, size: header.size };
   if (names.has(header.name)) throw unsafe(`the file ${header.name} comes twice`);
@@ -90,7 +112,29 @@ async function receive(
   if (names.size > bundleLimits.tarEntriesMax) {
     throw unsafe(`there are more than ${bundleLimits.tarEntriesMax} files`);
   }
-  const sink = await onFile(file);
+  return file;
+}
+
+/** Collects a small file by events: waiting for each of thousands costs more than they do. */
+function gather(
+  content: Entry,
+  take: (bytes: Uint8Array) => void,
+  on: { readonly done: () => void; readonly failed: (error: unknown) => void },
+): void {
+  const pieces: Buffer[] = [];
+  content.on('data', (piece) => pieces.push(piece as Buffer));
+  content.on('end', () => {
+    try {
+      take(pieces.length === 1 ? (pieces[0] ?? Buffer.alloc(0)) : Buffer.concat(pieces));
+      on.done();
+    } catch (error) {
+      on.failed(error);
+    }
+  });
+}
+
+async function receive(file: TarFile, content: Entry, target: TarFiles): Promise<void> {
+  const sink = await target.open(file);
   try {
     for await (const bytes of content) await sink.write(bytes as Uint8Array);
   } catch (error) {
@@ -98,7 +142,6 @@ async function receive(
     throw error;
   }
   await sink.end();
-  return file;
 }
 
 /** `type` is null for what tar-stream does not know, such as GNU sparse files. */

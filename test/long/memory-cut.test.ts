@@ -113,7 +113,7 @@ async function endOf(move: Running): Promise<{ code: number; said: Failure }> {
   return { code, said: JSON.parse(out.split('\n').at(-1) ?? '') as Failure };
 }
 
-/** The job was ended over there, never with a wrong page; its copy stands frozen, and is told of. */
+/** The job was ended over there, never with a wrong page; its copy stands frozen and is told of. */
 async function expectLost(world: World): Promise<void> {
   await expect.poll(() => keepers(world, 'b'), SOON).toBe('0');
   const said = async () => (await world.sh('a', 'timeout 60 migrate recover')).out;
