@@ -1,11 +1,12 @@
 import { readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { labProgram } from './lab-program.ts';
 
 /** Runs the lab's command line as a person would, against one lab. */
 export function labCommand(name: string) {
   return async (...args: string[]): Promise<Answer> => {
-    const argv = ['--import', 'tsx', join(CHECKOUT, 'lab/main.ts'), ...args];
+    const argv = [await labProgram(), ...args];
     const env = { LAB: name };
     const result = await execa('node', argv, { env, cwd: CHECKOUT, reject: false });
     return { code: result.exitCode ?? -1, out: result.stdout, err: result.stderr };

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect } from 'vitest';
 import type { MoveResult } from '../../src/index.ts';
+import { labProgram } from './lab-program.ts';
 import { type Answer, labCommand } from './machine.ts';
 
 /** A lab of one test file's own, with the programs of test/workloads in /shared/workloads. */
@@ -36,6 +37,7 @@ export interface WatchedMove extends MoveResult {
 
 export async function makeWorld(name: string, ...hosts: string[]): Promise<World> {
   const lab = labCommand(name);
+  const entrance: Entrance = { program: await labProgram(), lab: name };
   const up = await lab('up', ...hosts);
   expect(up.code, up.err).toBe(0);
   const shared = JSON.parse((await lab('ls', '--json')).out).shared as string;
@@ -49,9 +51,9 @@ export async function makeWorld(name: string, ...hosts: string[]): Promise<World
       expect(code, `${host}: ${script}\n${out}\n${err}`).toBe(0);
       return out;
     },
-    start: (host, script) => start(name, host, script),
+    start: (host, script) => start(entrance, host, script),
     async move(job, from, to) {
-      const { code, lines, err, beganAt } = await watchMove(name, from, `${job} ${to}`);
+      const { code, lines, err, beganAt } = await watchMove(entrance, from, `${job} ${to}`);
       const last = lines.at(-1);
       expect([0, 3], `${job}: ${from} -> ${to}: ${last}\n${err}`).toContain(code);
       return { ...(JSON.parse(last ?? '{}') as MoveResult), beganAt };
@@ -80,8 +82,8 @@ const CHECKOUT = join(import.meta.dirname, '../..');
 const COMPILE = 'gcc -O2 -o /shared/workloads/echo-server /shared/workloads/echo-server.c';
 
 /** Follows the output of `migrate --json`, to know when on the machine's clock the move began. */
-async function watchMove(name: string, from: string, words: string) {
-  const child = inHost(name, from, `exec migrate ${words} --json`);
+async function watchMove(entrance: Entrance, from: string, words: string) {
+  const child = inHost(entrance, from, `exec migrate ${words} --json`);
   const lines: string[] = [];
   let beganAt = Number.POSITIVE_INFINITY;
   for await (const line of child.iterable()) {
@@ -95,17 +97,22 @@ async function watchMove(name: string, from: string, words: string) {
   return { code: exitCode ?? -1, lines, err: stderr, beganAt };
 }
 
-function inHost(name: string, host: string, script: string) {
-  const argv = ['--import', 'tsx', join(CHECKOUT, 'lab/main.ts'), 'exec', host, '--'];
-  return execa('node', [...argv, 'sh', '-c', script], {
-    env: { LAB: name },
+/** By what program commands go into the hosts of which lab. */
+interface Entrance {
+  readonly program: string;
+  readonly lab: string;
+}
+
+function inHost({ program, lab }: Entrance, host: string, script: string) {
+  return execa('node', [program, 'exec', host, '--', 'sh', '-c', script], {
+    env: { LAB: lab },
     cwd: CHECKOUT,
     reject: false,
   });
 }
 
-function start(name: string, host: string, script: string): Running {
-  const child = inHost(name, host, script);
+function start(entrance: Entrance, host: string, script: string): Running {
+  const child = inHost(entrance, host, script);
   const lines = child.iterable()[Symbol.asyncIterator]();
   return {
     say: (line) => void child.stdin?.write(`${line}\n`),
