@@ -109,4 +109,21 @@ export const regressions: readonly Regression[] = [
       'ip link set dev bond0 up',
     ],
   },
+  {
+    name: 'which port of a bond takes its addresses is for the kernel to choose',
+    needs: ['bond'],
+    lines: [
+      'ip link add veth3 address 02:00:00:00:00:01 type veth peer name veth4 address 02:00:00:00:00:02',
+      'ip link add bond6 address 02:00:00:00:00:03 type bond mode balance-tlb miimon 100',
+      'ip link add br8 type bridge mcast_snooping 0 vlan_filtering 1',
+      ...['veth3', 'veth4'].flatMap((port) => [
+        `ip link set dev ${port} down`,
+        `ip link set dev ${port} master bond6`,
+        `ip link set dev ${port} up`,
+      ]),
+      'ip link set dev bond6 up',
+      'ip link set dev bond6 master br8',
+      'ip link set dev br8 up',
+    ],
+  },
 ];

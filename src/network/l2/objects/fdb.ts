@@ -93,8 +93,9 @@ const linkAttributes = { address: 1, master: 10 } as const;
  * Forwarding tables of bridges and of VXLAN devices, and further addresses that a device takes.
  * What was learned from frames is left out: it comes back with the next frame. So are the addresses
  * of a bridge and of its ports, which the kernel enters by itself, in each VLAN, for whichever of
- * them it met first (fdb_add_local in net/bridge/br_fdb.c). One address in many VLANs is one
- * object.
+ * them it met first (fdb_add_local in net/bridge/br_fdb.c), and those that a bond has its active
+ * port take (bond_hw_addr_swap in drivers/net/bonding/bond_main.c). One address in many VLANs is
+ * one object.
  */
 export const fdbEntries: Section<FdbEntry> = {
   name: 'FDB entry',
@@ -104,9 +105,17 @@ export const fdbEntries: Section<FdbEntry> = {
     body.writeUInt8(bridgeFamily, 0);
     const found = knownDump(space, { type: messages.get, body }, 'forwarding tables');
     const groups = new Set(readLinkGroups(space).map(({ link, mac }) => `${link} ${mac}`));
-    const ports = readPortAddresses(space, reading);
+    const devices = readDevices(space, reading);
     const all = found.flatMap((message) => readEntry(message.body, reading) ?? []);
-    return joinVlans(all.filter((one) => !isGroup(one, groups) && !isOfPort(one, ports)));
+    const taken = new Set([...devices.macs, ...all.filter(isOwnAddress).map(keyOf)]);
+    return joinVlans(
+      all.filter(
+        (one) =>
+          !isGroup(one, groups) &&
+          !isOfPort(one, devices.ports) &&
+          !isOfMaster(one, devices, taken),
+      ),
+    );
   },
   add: (one, names) => requests(messages.add, one, names),
   // An address that a device takes may be the kernel's own, and would be lost for a driver above.
@@ -142,21 +151,42 @@ function isOfPort({ bridge, mac, state }: FdbEntry, ports: ReadonlySet<string>):
   return (state & states.permanent) !== 0 && ports.has(`${bridge} ${mac}`);
 }
 
-/** Bridges and addresses, `BRIDGE MAC`: of each device that has a master, and of each device. */
-function readPortAddresses(space: NetlinkSpace, { names }: Reading): ReadonlySet<string> {
+/** A port takes what its master takes, as long as the master wants it to. */
+function isOfMaster(one: FdbEntry, { masters }: Devices, taken: ReadonlySet<string>): boolean {
+  const master = masters.get(one.link);
+  return master !== undefined && isOwnAddress(one) && taken.has(`${master} ${one.mac}`);
+}
+
+function keyOf({ link, mac }: FdbEntry): string {
+  return `${link} ${mac}`;
+}
+
+interface Devices {
+  /** `DEVICE MAC`: its own address. */
+  readonly macs: ReadonlySet<string>;
+  /** `BRIDGE MAC`: of each device that has a master, and of each device. */
+  readonly ports: ReadonlySet<string>;
+  /** The master of each device that has one. */
+  readonly masters: ReadonlyMap<string, string>;
+}
+
+function readDevices(space: NetlinkSpace, { names }: Reading): Devices {
   const body = Buffer.alloc(linkHeaderBytes);
-  const found = new Set<string>();
+  const [macs, ports] = [new Set<string>(), new Set<string>()];
+  const masters = new Map<string, string>();
   for (const { body: bytes } of knownDump(space, { type: getLink, body }, 'devices')) {
     const set = bytes.subarray(linkHeaderBytes);
     const own = findAttribute(set, linkAttributes.address);
     const master = findAttribute(set, linkAttributes.master);
     if (own === undefined) continue;
-    found.add(`${nameOfLink(bytes.readInt32LE(4), names)} ${macText(own)}`);
-    if (master !== undefined) {
-      found.add(`${nameOfLink(master.readUInt32LE(0), names)} ${macText(own)}`);
-    }
+    const name = nameOfLink(bytes.readInt32LE(4), names);
+    macs.add(`${name} ${macText(own)}`);
+    ports.add(`${name} ${macText(own)}`);
+    if (master === undefined) continue;
+    masters.set(name, nameOfLink(master.readUInt32LE(0), names));
+    ports.add(`${masters.get(name)} ${macText(own)}`);
   }
-  return found;
+  return { macs, ports, masters };
 }
 
 function readEntry(bytes: Buffer, reading: Reading): FdbEntry | undefined {
