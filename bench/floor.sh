@@ -3,11 +3,12 @@
 # images in memory, nothing in between. Its connection is still while this runs, so it needs no
 # lock.
 #
-# usage: floor.sh NAME, where /run/bare/NAME/pid names the process. Prints a JSON line.
+# usage: floor.sh NAME [LOCK], where /run/bare/NAME/pid names the process and LOCK is a method of
+# criu's --network-lock. Prints a JSON line.
 set -euo pipefail
 place=/run/bare/$1
 both="--images-dir $place/images --tcp-established --manage-cgroups=ignore --external mnt[]:ms"
-lock=(--network-lock skip)
+lock=(--network-lock "${2:-skip}")
 rm -rf "$place/images"
 mkdir "$place/images"
 pid=$(<"$place/pid")

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { benchConnections } from './connections/bench-connections.ts';
 import { benchMemory } from './memory/bench-memory.ts';
 import { contentKinds, defaultWish, linkRates, type PlanWish, quickWish } from './memory/plan.ts';
 import { benchMove } from './move/bench-move.ts';
@@ -13,6 +14,8 @@ npm run bench -- move [--sizes 16,256,1024] [--runs 7] [--warm-up 1] [--out DIR]
   --out      where move.md and move.json go, bench/results unless given
 npm run bench -- network [--counts 10,100,1000] [--runs 7] [--warm-up 1] [--out DIR]
   --counts   objects of each kind in a namespace that is read and built
+npm run bench -- connections [--counts 10,100,1000,10000] [--runs 7] [--warm-up 1] [--out DIR]
+  --counts   established connections of a server
 npm run bench -- memory [--quick] [--sizes 256,16,1024] [--contents random,zero,text,node-heap]
     [--rates 10,0,1,50] [--links 1gbit,100mbit,unlimited] [--runs 3] [--warm-up 1] [--out DIR]
   --sizes    MiB; the first value of each list is the base point, from which one thing is varied
@@ -56,9 +59,14 @@ function parse(words: string[]): ((signal: AbortSignal) => Promise<string>) | un
         return (signal) => benchMove({ ...common, runs, sizes: all }, signal);
       }
       case 'network': {
-        const all = parseCounts(counts, 1);
+        const all = parseCounts(counts ?? '10,100,1000', 1);
         const runs = parseRuns('7');
         return (signal) => benchNetwork({ ...common, runs, counts: all }, signal);
+      }
+      case 'connections': {
+        const all = parseCounts(counts ?? '10,100,1000,10000', 1);
+        const runs = parseRuns('7');
+        return (signal) => benchConnections({ ...common, runs, counts: all }, signal);
       }
       case 'memory': {
         const wish = parseWish(values);
@@ -75,7 +83,7 @@ function parse(words: string[]): ((signal: AbortSignal) => Promise<string>) | un
 
 const options = {
   sizes: { type: 'string' },
-  counts: { type: 'string', default: '10,100,1000' },
+  counts: { type: 'string' },
   contents: { type: 'string' },
   rates: { type: 'string' },
   links: { type: 'string' },

@@ -45,7 +45,7 @@ describe('the memory of a job', () => {
   }
 
   test('that was written to and is zero costs less than a hundredth of its size', async () => {
-    const bytes = 256 * MIB;
+    const bytes = 1024 * MIB;
     const options = `size=1 zero=${bytes / MIB} kinds=anon dirty=0`;
     const keeper = await startKeeper(world, 'a', { options });
     for (const mode of ['stop-copy', 'pre-copy', 'post-copy'] as const) {
