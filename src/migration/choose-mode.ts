@@ -30,17 +30,16 @@ export const smallJobBytes = 32 * 1024 * 1024;
 /** The plan, or why the mode that was asked for can't be had. */
 export function chooseMode(facts: ModeFacts): MemoryPlan | Problem {
   const { wish, notLazy, softDirty, memoryBytes } = facts;
-  const atOnce = { mode: 'stop-copy', tracking: 'none', mayFollow: false } as const;
+  const images = { mode: 'stop-copy', lazy: false, tracking: 'none', mayFollow: false } as const;
+  // All of it at once, while the job is frozen: CRIU's own images do that.
+  if (wish === 'stop-copy') return { ...images, why: 'it was asked for' };
   if (notLazy !== undefined) {
-    if (wish === 'stop-copy') return { ...atOnce, lazy: false, why: 'it was asked for' };
-    if (wish === 'auto') return { ...atOnce, lazy: false, why: notLazy };
+    if (wish === 'auto') return { ...images, why: notLazy };
     return { message: `--mode ${wish} is not possible: ${notLazy}`, hint: 'use --mode stop-copy' };
   }
   const tracking: Tracking = softDirty ? 'soft-dirty' : 'digest';
   const common = { lazy: true, mayFollow: false };
   switch (wish) {
-    case 'stop-copy':
-      return { ...common, ...atOnce, why: 'it was asked for' };
     case 'pre-copy':
       return { ...common, mode: 'pre-copy', tracking, why: 'it was asked for' };
     case 'post-copy': {
@@ -49,7 +48,7 @@ export function chooseMode(facts: ModeFacts): MemoryPlan | Problem {
       return { ...common, mode: 'post-copy', tracking: ahead, why: 'it was asked for' };
     }
     case 'auto':
-      if (memoryBytes <= smallJobBytes) return { ...common, ...atOnce, why: 'its memory is small' };
+      if (memoryBytes <= smallJobBytes) return { ...images, why: 'its memory is small' };
       return {
         ...common,
         mode: 'pre-copy',

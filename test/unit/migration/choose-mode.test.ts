@@ -8,18 +8,17 @@ const facts: ModeFacts = {
   softDirty: false,
 };
 const lazy = { lazy: true, mayFollow: false };
-const atOnce = { mode: 'stop-copy', lazy: true, tracking: 'none', mayFollow: false };
 const inImages = { mode: 'stop-copy', lazy: false, tracking: 'none', mayFollow: false };
 
 test.each<[string, Partial<ModeFacts>, object]>([
-  ['auto, small', { memoryBytes: smallJobBytes }, atOnce],
+  ['auto, small', { memoryBytes: smallJobBytes }, inImages],
   ['auto', {}, { lazy: true, mode: 'pre-copy', tracking: 'digest', mayFollow: true }],
   [
     'auto, with a kernel that tracks',
     { softDirty: true },
     { lazy: true, mode: 'pre-copy', tracking: 'soft-dirty', mayFollow: true },
   ],
-  ['stop-copy', { wish: 'stop-copy' }, atOnce],
+  ['stop-copy', { wish: 'stop-copy' }, inImages],
   ['pre-copy', { wish: 'pre-copy' }, { ...lazy, mode: 'pre-copy', tracking: 'digest' }],
   [
     'pre-copy, small',
@@ -44,11 +43,6 @@ test.each<[string, Partial<ModeFacts>, object]>([
 test('auto: memory that must travel inside of its images does, and the plan says why', () => {
   const plan = chooseMode({ ...facts, notLazy: 'no PAGEMAP_SCAN' });
   expect(plan).toEqual({ ...inImages, why: 'no PAGEMAP_SCAN' });
-});
-
-test('stop-copy does not need a lazy restore', () => {
-  const plan = chooseMode({ ...facts, wish: 'stop-copy', notLazy: 'no PAGEMAP_SCAN' });
-  expect(plan).toMatchObject(inImages);
 });
 
 test.each(['pre-copy', 'post-copy'] as const)('%s is refused for such memory', (wish) => {
