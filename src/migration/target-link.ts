@@ -24,9 +24,12 @@ import {
   wantedPages,
 } from './protocol.ts';
 
-/** Rebuilding a namespace takes tens of milliseconds; a host that needs this long hangs. */
-const prepareTimeoutMs = 30_000;
-const planTimeoutMs = 30_000;
+/**
+ * The job runs meanwhile, and the link notices a host that is dead. An emulated guest needs half a
+ * minute for a namespace of thirty devices, another host tens of milliseconds.
+ */
+const prepareTimeoutMs = 120_000;
+const planTimeoutMs = 120_000;
 /** The pager puts the last page into its place; the link notices a target that is dead. */
 const wholeTimeoutMs = 600_000;
 const finishTimeoutMs = 30_000;

@@ -45,7 +45,7 @@ export const transportLimits = {
   /** A hello is a few small fields. */
   helloBytesMax: 4 * 1024,
   /** Time for node to start on a loaded host and say hello. */
-  helloTimeoutMs: 20_000,
+  helloTimeoutMs: 60_000,
   /** Time for `bye` to leave the machine before the link is torn down. */
   closeTimeoutMs: 2_000,
   /** How long the end of a link waits for the exit status that explains it. */
