@@ -1,25 +1,25 @@
 import { stopBareJob } from '../move/bare-job.ts';
 import { device, lineOfType, prefixLength } from '../move/contender.ts';
 import type { Lab } from '../move/lab.ts';
-import type { CrowdContender } from './bench-connections.ts';
+import type { CrowdContender } from './contender.ts';
 import { type Crowd, connectCrowd, port, server } from './crowd.ts';
 
-/** How CRIU keeps packets away meanwhile: not at all, or by a rule for each connection. */
-export type Lock = 'skip' | 'iptables';
-
-/** Bare criu dump and criu restore on one host: bench/floor.sh. */
-export function bareContender(lab: Lab, count: number, lock: Lock): CrowdContender {
-  const plan = { name: `crowd-${lock}`, mib: 0, address: '10.77.0.172' };
+/**
+ * Bare criu dump and criu restore on one host, bench/floor.sh, with criu's own lock: a connection
+ * whose client asks meanwhile is lost without one.
+ */
+export function bareContender(lab: Lab, count: number): CrowdContender {
+  const plan = { name: 'crowd-bare', mib: 0, address: '10.77.0.172' };
   const place = [plan.name, `${plan.address}/${prefixLength}`, device];
   let crowd: Crowd | undefined;
   return {
-    name: lock === 'skip' ? 'bare CRIU, no lock' : "bare CRIU, its own lock's rules",
+    name: 'bare CRIU, its own lock',
     async start() {
       await lab.exec('a', '/shared/bench/start-bare.sh', ...place, server, port);
       crowd = await connectCrowd(lab, plan.address, count);
     },
     async run() {
-      const said = await lab.exec('a', '/shared/bench/floor.sh', plan.name, lock);
+      const said = await lab.exec('a', '/shared/bench/floor.sh', plan.name, 'iptables');
       const { dumpUs, restoreUs } = lineOfType<{ dumpUs: number; restoreUs: number }>(
         said,
         'floor',

@@ -4,6 +4,7 @@ import { observeConditions } from '../move/conditions.ts';
 import { type Lab, openLab } from '../move/lab.ts';
 import { prepareHosts } from '../move/prepare-hosts.ts';
 import { bareContender } from './bare-contender.ts';
+import type { CrowdContender } from './contender.ts';
 import { migrateContender } from './migrate-contender.ts';
 import { type ConnectionsReport, type CrowdSeries, renderReport } from './report.ts';
 
@@ -14,16 +15,6 @@ export interface ConnectionsBench {
   readonly warmUp: number;
   /** Where connections.md and connections.json are written. */
   readonly out: string;
-}
-
-/** One way to stop and go on with a server that has many connections, and its clients. */
-export interface CrowdContender {
-  readonly name: string;
-  start(): Promise<void>;
-  /** How long the job stood still, milliseconds. */
-  run(): Promise<number>;
-  /** Resolves to how many of its connections were answered rightly at the end. */
-  stop(): Promise<number>;
 }
 
 /** Measures how a frozen time grows with connections; resolves to the table, which it keeps. */
@@ -59,11 +50,7 @@ const ownLockMax = 100;
 const workloads = join(import.meta.dirname, '../../test/workloads');
 
 function contendersFor(lab: Lab, count: number): CrowdContender[] {
-  return [
-    migrateContender(lab, count),
-    bareContender(lab, count, 'skip'),
-    ...(count > ownLockMax ? [] : [bareContender(lab, count, 'iptables')]),
-  ];
+  return [migrateContender(lab, count), ...(count > ownLockMax ? [] : [bareContender(lab, count)])];
 }
 
 async function measure(

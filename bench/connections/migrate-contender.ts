@@ -1,7 +1,7 @@
 import type { MoveResult } from '../../src/index.ts';
 import { device, lineOfType, otherHost, prefixLength } from '../move/contender.ts';
 import type { Lab } from '../move/lab.ts';
-import type { CrowdContender } from './bench-connections.ts';
+import type { CrowdContender } from './contender.ts';
 import { type Crowd, connectCrowd, port, server } from './crowd.ts';
 
 const name = 'crowd';
