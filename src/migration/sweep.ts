@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { removeImagesDirectory } from '../criu/images.ts';
 import { criuIsGone } from '../criu/process.ts';
@@ -71,15 +71,26 @@ function isOver({ state }: JournalEntry): boolean {
 
 /** undefined: not to be told, or not yet. */
 async function fateOf(entry: JournalEntry): Promise<Fate | undefined> {
-  const { id, job, record } = entry;
+  const { id, job, record, follows } = entry;
   if (await neverRan(entry)) return 'never';
   // A pager that lives still brings the job its memory, or is about to end it.
   if ((await findPager(await cgroupOf(job))) !== undefined) return undefined;
-  if (await memoryWasLost(join(workOf(id), 'images', 'memory'))) return 'lost';
+  const memory = join(workOf(id), 'images', 'memory');
+  if (await memoryWasLost(memory)) return 'lost';
+  const init = record === undefined ? undefined : await readProcess(record.initPid);
+  const isAlive = init !== undefined && init.startTime === record?.initStartTime;
+  // This host was started anew meanwhile: the job is gone, and so is what the pager had of it.
+  if (follows === true && !isAlive && !(await isThere(memory))) return 'lost';
   if ((await readJob(job))?.moveId === id) return 'ran';
   if (record === undefined || !(await criuIsGone(id))) return undefined;
-  const init = await readProcess(record.initPid);
-  return init?.startTime === record.initStartTime ? 'ran' : undefined;
+  return isAlive ? 'ran' : undefined;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** The agent died between the commit and its last step: what it had still to do. */
