@@ -7,7 +7,7 @@ const total = 300;
 /** A lab each: what a host keeps of moves that are over is no part of the next ones. */
 const perLab = 25;
 /** Of these the programs and connections too; that takes a guest most of a minute. */
-const byCommand = 3;
+const byCommand = 2;
 const seed = seedOfRun();
 
 console.log(`SEED=${seed}`);
