@@ -11,10 +11,19 @@ import { makePrivateDirectory, removeTree } from '../host/files.ts';
 import { failureLogOf, paths } from '../job/paths.ts';
 import type { StoredJob } from '../job/record.ts';
 import type { AddressSettings } from '../network/l3/settings.ts';
-import { armHold, prepareHold, startHold } from '../network/switchover/hold.ts';
+import { closingRuleset } from '../network/switchover/closing.ts';
+import {
+  armHold,
+  holdOpening,
+  holdRuleset,
+  prepareHold,
+  startHold,
+} from '../network/switchover/hold.ts';
 import { addLock, armLock } from '../network/switchover/lock.ts';
 import { type GatheredTree, gatherTrees, refuseNewcomers } from './netns/gather.ts';
 import type { JobTree } from './netns/trees.ts';
+import { settle } from './settle.ts';
+import { readPassing } from './sockets/passing.ts';
 import {
   armRelease,
   type ReleaseTools,
@@ -49,7 +58,12 @@ export interface ReadyDump {
   readonly addresses: readonly AddressSettings[] | undefined;
   /** Tools of the frozen window, started before it. */
   readonly armed:
-    | { readonly hold: ArmedTool; readonly lock: ArmedTool; readonly release: ReleaseTools }
+    | {
+        readonly opening: ArmedTool;
+        readonly hold: ArmedTool;
+        readonly lock: ArmedTool;
+        readonly release: ReleaseTools;
+      }
     | undefined;
 }
 
@@ -115,19 +129,27 @@ async function startTree(
 
 function armTools(lock: SourceLock, undo: UndoStack): NonNullable<ReadyDump['armed']> {
   const release = armRelease(lock);
-  const armed = { hold: armHold(lock.hold), lock: armLock(lock.lock.netns), release };
+  const armed = {
+    ...{ opening: armHold(lock.hold), hold: armHold(lock.hold) },
+    ...{ lock: armLock(lock.lock.netns), release },
+  };
   undo.push('armed tools', () => {
-    for (const tool of [armed.hold, armed.lock, release.hold, release.leave]) tool?.cancel();
+    const { opening, hold } = armed;
+    for (const tool of [opening, hold, armed.lock, release.hold, release.leave]) tool?.cancel();
   });
   return armed;
 }
 
 /**
- * First packets wait, then the tasks stop: what they send last still leaves, what comes is kept.
- * Resolves to the instant before the first task stopped, on the monotonic clock.
+ * First new connections wait, then what belongs to none, then the tasks stop: what they send last
+ * still leaves, what comes is kept. Resolves to the instant before the first task stopped, on the monotonic clock.
  */
 export async function freeze({ trees, lock, armed }: ReadyDump): Promise<number> {
-  if (lock !== undefined) await startHold(lock.hold, armed?.hold);
+  if (lock !== undefined) {
+    await holdOpening(lock.hold, armed?.opening);
+    await settle(lock.lock);
+    await startHold(lock.hold, armed?.hold);
+  }
   const frozenAt = nowMs();
   await freezeCgroups(
     trees.map(({ cgroup }) => cgroup),
@@ -136,9 +158,15 @@ export async function freeze({ trees, lock, armed }: ReadyDump): Promise<number>
   return frozenAt;
 }
 
-/** From here on nothing leaves, and nothing that slipped past the hold gets in. */
+/**
+ * From here on nothing leaves, and nothing that slipped past the hold gets in; but connections that
+ * the job has closed go on to their end.
+ */
 export async function shut({ lock, armed }: ReadyDump): Promise<void> {
-  if (lock !== undefined) await addLock(lock.lock, armed?.lock);
+  if (lock === undefined) return;
+  const { closing } = readPassing(lock.lock);
+  const besides = holdRuleset(lock.hold) + closingRuleset(lock, closing);
+  await addLock(lock.lock, armed?.lock, besides);
 }
 
 /** The dump; afterwards the job is stopped, alive, and in the hands of the post-dump hooks. */

@@ -1,5 +1,6 @@
 import { asMigrateError } from '../base/errors.ts';
 import { endFrozen, type ReadyDump } from '../checkpoint/freeze.ts';
+import { lostInClosing } from '../checkpoint/settle.ts';
 import { removeSourceLock, sendHeldAway } from '../checkpoint/source-lock.ts';
 import { removeImagesDirectory } from '../criu/images.ts';
 import { sleepMs } from '../host/clock.ts';
@@ -39,6 +40,10 @@ export async function leaveSource(what: {
   await phases.run('release', () => attempt('release', release.done));
   await phases.run('finish', async () => {
     await attempt('journal', async () => journal?.write('running'));
+    await attempt('connections', async () => {
+      const lost = lock === undefined ? undefined : lostInClosing(lock.lock);
+      if (lost !== undefined) warnings.push(lost);
+    });
     await attempt('address', () => withdrawAddresses(job));
     await attempt('frozen copy', () => endFrozen(ready));
     await attempt('target', () => link.finish(id));

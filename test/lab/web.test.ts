@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { watchResets } from './web-clients.ts';
 import { makeWorld, type Running, tell, type World } from './world.ts';
 
 const NGINX = "nginx -g 'user root;'";
@@ -15,13 +16,6 @@ const DOWNLOAD_BYTES = 50 * 1024 * 1024;
 /** A move under the load of four wrks takes some seconds; a download must span it. */
 const DOWNLOAD_SECONDS = 8;
 const LOAD_SECONDS = 120;
-
-/** Every reset that arrives, one a line; those that a client sends when it ends are its own. */
-const RESETS = `
-  tcpdump -Z root -Q in -lnni eth0 'tcp[13] & 4 != 0 or (ip6[6] == 6 and ip6[53] & 4 != 0)' &
-  until [ "$(wc -l </proc/net/packet)" -gt 1 ]; do sleep 0.1; done
-  echo ready; read -r _; kill -INT $!; wait $!
-`;
 
 describe('web servers with one configuration', () => {
   let world: World;
@@ -58,8 +52,7 @@ describe('web servers with one configuration', () => {
   });
 
   test('move there and back under wrk: no failed request, no reset, no wrong byte', async () => {
-    const resets = world.start('c', RESETS);
-    expect(await resets.line()).toBe('ready');
+    const resets = await watchResets(world, 'c');
     for (const { name, v4, v6 } of JOBS) {
       const loads = [load(world, v4), load(world, `[${v6}]`)];
       const download = world.start('c', curl(v4));

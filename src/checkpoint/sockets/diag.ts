@@ -63,7 +63,7 @@ export function readSockDiag(netns: string): Map<number, SocketDiag> {
   try {
     for (const family of [socketFamilies.inet, socketFamilies.inet6]) {
       for (const protocol of inetProtocols) {
-        for (const { body } of list(socket, inetRequest(family, protocol))) {
+        for (const body of listInet(socket, family, protocol)) {
           found.set(body.readUInt32LE(inetAt.inode), readInet(body, protocol));
         }
       }
@@ -111,15 +111,35 @@ function list(socket: NetlinkSocket, body: Buffer): NetlinkMessage[] {
 const absent = ['ENOENT', 'EINVAL', 'EOPNOTSUPP', 'EPROTONOSUPPORT'];
 
 /** Offsets in struct inet_diag_msg (include/uapi/linux/inet_diag.h). */
-const inetAt = { state: 1, local: 8, remote: 24, receiveQueue: 56, inode: 68, attributes: 72 };
+export const inetAt = {
+  state: 1,
+  localPort: 4,
+  remotePort: 6,
+  local: 8,
+  remote: 24,
+  receiveQueue: 56,
+  sendQueue: 60,
+  inode: 68,
+  attributes: 72,
+} as const;
+
+/** Each a struct inet_diag_msg; `states` has a bit for each state that counts. */
+export function listInet(
+  socket: NetlinkSocket,
+  family: number,
+  protocol: number,
+  states = 0xffff_ffff,
+): Buffer[] {
+  return list(socket, inetRequest(family, protocol, states)).map(({ body }) => body);
+}
 
 /** struct inet_diag_req_v2; MPTCP's number needs an attribute, INET_DIAG_REQ_PROTOCOL. */
-function inetRequest(family: number, protocol: number): Buffer {
+function inetRequest(family: number, protocol: number, states: number): Buffer {
   const isWide = protocol > 255;
   const body = Buffer.alloc(isWide ? 64 : 56);
   body.writeUInt8(family, 0);
   body.writeUInt8(protocol & 0xff, 1);
-  body.writeUInt32LE(0xffff_ffff, 4);
+  body.writeUInt32LE(states, 4);
   if (isWide) {
     body.writeUInt16LE(8, 56);
     body.writeUInt16LE(3, 58);

@@ -22,4 +22,14 @@ export const socketProtocols = {
 } as const;
 
 /** include/net/tcp_states.h; other protocols borrow them. */
-export const tcpStates = { established: 1, synSent: 2, close: 7, listen: 10 } as const;
+export const tcpStates = {
+  established: 1,
+  synSent: 2,
+  synReceived: 3,
+  finWait1: 4,
+  finWait2: 5,
+  close: 7,
+  lastAck: 9,
+  listen: 10,
+  closing: 11,
+} as const;

@@ -55,37 +55,71 @@ export async function prepareHold(hold: HoldSpec): Promise<void> {
   await sendDummy(hold, frameBytes);
 }
 
-/** From here on packets queue up. One program, some milliseconds. */
+/** From here on new connections queue up, so that those under way can settle. */
+export async function holdOpening(hold: HoldSpec, armed = armHold(hold)): Promise<void> {
+  await armed.fire(openingRuleset(hold));
+}
+
+/**
+ * From here on all packets queue up but those of TCP connections: what comes on one that the job
+ * has is in its images, and one that it has closed goes on to its end.
+ */
 export async function startHold(hold: HoldSpec, armed = armHold(hold)): Promise<void> {
-  await armed.fire(holdRuleset(hold));
+  await armed.fire(startRuleset(hold));
 }
 
 /** The nft script that makes the hold, in one transaction; `removeHold` takes it back. */
-export function holdRuleset(hold: HoldSpec): string {
-  const { addresses, devices } = hold;
-  if (devices.length === 0) return '';
-  const names = devices.map((name) => `"${name}"`).join(', ');
-  const rules =
-    addresses === undefined
-      ? [
-          ...fromTarget(hold),
-          ...answeredBesides.map((what) => `${what} accept`),
-          ...forHost(hold),
-          forward(hold),
-        ]
-      : [
-          ...forwardFor('ip', ofFamily(addresses, 4), hold),
-          ...forwardFor('ip6', ofFamily(addresses, 6), hold),
-        ];
+export function openingRuleset(hold: HoldSpec): string {
+  if (hold.devices.length === 0) return '';
+  const names = hold.devices.map((name) => `"${name}"`).join(', ');
   return [
     `table netdev ${holdTableOf(hold)} {`,
     '  chain in {',
     `    type filter hook ingress devices = { ${names} } priority -400; policy accept;`,
-    ...rules.map((rule) => `    ${rule}`),
     '  }',
     '}',
-    '',
+    ...rulesetOf(hold, [...besides(hold), ...forward(hold, opening)]),
   ].join('\n');
+}
+
+/** Extends it to everything else. */
+export function startRuleset(hold: HoldSpec): string {
+  const connections = ['meta l4proto tcp accept'];
+  const rules = [...forward(hold, opening), ...connections, ...forward(hold)];
+  return rulesetOf(hold, [...besides(hold), ...rules]).join('\n');
+}
+
+/** Extends it to all packets: with the lock, in one transaction. */
+export function holdRuleset(hold: HoldSpec): string {
+  return rulesetOf(hold, [...besides(hold), ...forward(hold)]).join('\n');
+}
+
+function rulesetOf(hold: HoldSpec, rules: readonly string[]): string[] {
+  if (hold.devices.length === 0) return [];
+  const chain = `netdev ${holdTableOf(hold)} in`;
+  return [`flush chain ${chain}`, ...rules.map((rule) => `add rule ${chain} ${rule}`), ''];
+}
+
+/** The first packet of a connection. */
+const opening = 'tcp flags & (syn | ack) == syn ';
+
+/** `which` ends with a space, or is empty for all packets. */
+function forward(hold: HoldSpec, which = ''): string[] {
+  const { addresses } = hold;
+  const action = `${which}fwd to "${ifbNameOf(hold)}"`;
+  if (addresses === undefined) return [action];
+  return ([4, 6] as const).flatMap((family) => {
+    const own = ofFamily(addresses, family);
+    const ip = family === 4 ? 'ip' : 'ip6';
+    return own.length === 0 ? [] : [`${ip} daddr { ${own.join(', ')} } ${action}`];
+  });
+}
+
+/** A namespace's: what is not held, and what is for it. */
+function besides(hold: HoldSpec): string[] {
+  if (hold.addresses !== undefined) return [];
+  const answered = answeredBesides.map((what) => `${what} accept`);
+  return [...fromTarget(hold), ...answered, ...forHost(hold)];
 }
 
 /** The kernel answers these for a frozen job: nobody who looks for it has to look again. */
@@ -100,15 +134,6 @@ function fromTarget({ ownMacs = [] }: HoldSpec): string[] {
 
 function forHost({ macs = [] }: HoldSpec): string[] {
   return macs.length === 0 ? [] : [`ether daddr { ${macs.join(', ')} } meta pkttype set host`];
-}
-
-function forward(hold: HoldSpec): string {
-  return `fwd to "${ifbNameOf(hold)}"`;
-}
-
-function forwardFor(family: 'ip' | 'ip6', addresses: readonly string[], hold: HoldSpec): string[] {
-  if (addresses.length === 0) return [];
-  return [`${family} daddr { ${addresses.join(', ')} } ${forward(hold)}`];
 }
 
 /** Lets all that was held go on its way, and what comes after it pass through in order. */
@@ -152,7 +177,7 @@ function ifbNameOf(hold: HoldSpec): string {
   return `mgh${hold.id.slice(0, 10)}`;
 }
 
-/** An `nft` that waits for `startHold`. */
+/** An `nft` that waits for `holdOpening` or `startHold`. */
 export function armHold(hold: HoldSpec): ArmedTool {
   return arm(hold, ['nft', '-f', '-']);
 }

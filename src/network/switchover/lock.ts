@@ -34,8 +34,9 @@ export interface Relay {
   readonly v6?: string;
 }
 
-export async function addLock(lock: LockSpec, armed?: ArmedTool): Promise<void> {
-  await nft(lockRuleset(lock), lock.netns, armed);
+/** `besides` are nft rules that go into the same transaction. */
+export async function addLock(lock: LockSpec, armed?: ArmedTool, besides = ''): Promise<void> {
+  await nft(lockRuleset(lock) + besides, lock.netns, armed);
 }
 
 /**

@@ -1,13 +1,20 @@
 import { expect, test } from 'vitest';
+import { closingRuleset } from '../../../src/network/switchover/closing.ts';
 import { announcementFrames } from '../../../src/network/switchover/frames.ts';
-import { holdRuleset } from '../../../src/network/switchover/hold.ts';
+import { holdRuleset, openingRuleset, startRuleset } from '../../../src/network/switchover/hold.ts';
 import { leaveRuleset, lockRuleset, unlockRuleset } from '../../../src/network/switchover/lock.ts';
 
 const id = 'f'.repeat(32);
 
 test('a hold forwards what comes for the addresses of each family to its ifb', () => {
-  const ruleset = holdRuleset({ id, devices: ['eth0'], addresses: ['10.0.0.1', 'fd77::1'] });
-  expect(ruleset).toContain('hook ingress devices = { "eth0" }');
+  const hold = { id, devices: ['eth0'], addresses: ['10.0.0.1', 'fd77::1'] };
+  const opening = openingRuleset(hold);
+  expect(opening).toContain('hook ingress devices = { "eth0" }');
+  expect(opening).toContain(
+    'ip6 daddr { fd77::1 } tcp flags & (syn | ack) == syn fwd to "mghffffffffff"',
+  );
+  const ruleset = holdRuleset(hold);
+  expect(ruleset).toContain(`flush chain netdev migrate-${id} in\n`);
   expect(ruleset).toContain('ip daddr { 10.0.0.1 } fwd to "mghffffffffff"');
   expect(ruleset).toContain('ip6 daddr { fd77::1 } fwd to "mghffffffffff"');
   const v4 = holdRuleset({ id, devices: ['eth0'], addresses: ['10.0.0.1'] });
@@ -39,10 +46,13 @@ test('released packets are sent on to the target, loopback ones never', () => {
 });
 
 test("all of a namespace's packets are held, and all is locked; its neighbours are answered", () => {
-  const held = holdRuleset({ id, devices: ['eth0', 'm1'] });
-  expect(held).toContain('hook ingress devices = { "eth0", "m1" }');
-  expect(held).toMatch(/meta protocol arp accept\n.*accept\n\s+fwd to "mghffffffffff"/);
-  expect(holdRuleset({ id, devices: [] })).toBe('');
+  const hold = { id, devices: ['eth0', 'm1'] };
+  expect(openingRuleset(hold)).toContain('hook ingress devices = { "eth0", "m1" }');
+  const held = holdRuleset(hold);
+  expect(held).toMatch(/meta protocol arp accept\n.*accept\n.* in fwd to "mghffffffffff"/);
+  expect(startRuleset(hold)).toMatch(/== syn fwd to .*\n.*l4proto tcp accept\n.* in fwd to/);
+  for (const rules of [openingRuleset, startRuleset, holdRuleset])
+    expect(rules({ id, devices: [] })).toBe('');
   const locked = lockRuleset({ id, relays: [{ device: 'm1', v4: '169.254.77.1' }] });
   expect(locked).toMatch(/hook input priority -400; policy drop;/);
   expect(locked).toMatch(/hook output priority -400; policy drop;/);
@@ -51,6 +61,33 @@ test("all of a namespace's packets are held, and all is locked; its neighbours a
   );
   expect(locked).not.toContain('table ip6 migrate');
   expect(leaveRuleset({ id })).toContain(`chain arp migrate-${id} out { policy drop; }`);
+});
+
+test('connections that are closing pass the hold, the lock both ways, and the relay', () => {
+  const addresses = ['10.0.0.1'];
+  const hold = { id, devices: ['eth0'], addresses };
+  const lock = { id, addresses, relays: [{ device: 'eth0', v4: '10.0.0.9' }] };
+  const own = { address: '10.0.0.1', port: 80 };
+  const peer = { address: '10.0.0.7', port: 40_000 };
+  const key = 'ip saddr . tcp sport . ip daddr . tcp dport';
+  const arriving = `${key} { 10.0.0.7 . 40000 . 10.0.0.1 . 80 } accept\n`;
+  const leaving = `${key} { 10.0.0.1 . 80 . 10.0.0.7 . 40000 } accept\n`;
+  const connection = { own, peer, unackedBytes: 1 };
+  expect(closingRuleset({ hold, lock }, [connection])).toBe(
+    `insert rule netdev migrate-${id} in ${arriving}` +
+      `insert rule ip migrate-${id} relay ${arriving}` +
+      `insert rule inet migrate-${id} in ${arriving}` +
+      `insert rule inet migrate-${id} out ${leaving}`,
+  );
+  const unheld = { hold: { ...hold, devices: [] }, lock: { id, addresses } };
+  expect(closingRuleset(unheld, [connection])).not.toMatch(/netdev|relay/);
+  expect(closingRuleset({ hold, lock }, [])).toBe('');
+  const many = Array.from({ length: 600 }, (_, at) => ({
+    ...connection,
+    peer: { ...peer, port: 1 + at },
+  }));
+  expect(closingRuleset(unheld, many)).toContain('512 . 10.0.0.1');
+  expect(closingRuleset(unheld, many)).not.toContain('513 . 10.0.0.1');
 });
 
 test('unlocking works when there is no lock', () => {
