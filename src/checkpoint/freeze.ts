@@ -142,7 +142,8 @@ function armTools(lock: SourceLock, undo: UndoStack): NonNullable<ReadyDump['arm
 
 /**
  * First new connections wait, then what belongs to none, then the tasks stop: what they send last
- * still leaves, what comes is kept. Resolves to the instant before the first task stopped, on the monotonic clock.
+ * still leaves, what comes is kept. Resolves to the instant before the first task stopped, on the
+ * monotonic clock.
  */
 export async function freeze({ trees, lock, armed }: ReadyDump): Promise<number> {
   if (lock !== undefined) {

@@ -2,7 +2,7 @@ import { nowMs, sleepMs } from '../host/clock.ts';
 import type { LockSpec } from '../network/switchover/lock.ts';
 import { readPassing } from './sockets/passing.ts';
 
-/** A neighbour's handshake and last acknowledgement take a millisecond; far ones are not waited for. */
+/** A neighbour's handshake takes a millisecond; far ones are not waited for. */
 const settleTimeoutMs = 50;
 const settleStepMs = 2;
 /** A FIN takes a number, as a byte does (RFC 9293, 3.4). */

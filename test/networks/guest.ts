@@ -4,7 +4,15 @@ import { asMigrateError } from '../../src/base/errors.ts';
 import { removeNetns } from '../../src/network/l2/namespace.ts';
 import type { NetworkState } from '../../src/network/l2/state.ts';
 import { featuresHere } from './features.ts';
-import { arrives, askedAgain, buildFrom, differences, makeNetwork, readNetwork } from './trip.ts';
+import {
+  arrives,
+  askedAgain,
+  buildFrom,
+  differences,
+  makeNetwork,
+  readNetwork,
+  untilLetIn,
+} from './trip.ts';
 
 /** A namespace to be made in a host of the lab, and what became of it. */
 export interface GuestCase {
@@ -26,6 +34,7 @@ const verbs: Readonly<Record<string, (one: GuestCase) => Promise<GuestCase>>> = 
   async make(one) {
     await makeNetwork(one.name, bridge, one.lines);
     startInside(one.name);
+    await untilLetIn(one.name);
     const made = await readNetwork(one.name);
     return { ...one, made, wrong: made.warnings };
   },

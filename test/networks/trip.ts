@@ -118,7 +118,22 @@ export async function arrives(
 
 /** Duplicate detection takes a second where it is not turned off. */
 const sureWaitMs = 2_500;
+/** A port is let in after listening and learning for 15 s each, where STP is on. */
+const letInWaitMs = 40_000;
 const pollMs = 50;
+
+/**
+ * A bridge has no carrier until STP has let a port in; then the kernel gives it an address. Waited
+ * for where a move may take that long itself.
+ */
+export async function untilLetIn(name: string): Promise<void> {
+  const end = Date.now() + letInWaitMs;
+  while (Date.now() < end) {
+    const { stdout } = await run('ip', ['-n', name, '-d', 'link', 'show']);
+    if (!/ state (listening|learning) /.test(stdout)) return;
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
+  }
+}
 
 /** A device without a carrier never gets sure of its addresses. */
 async function untilSure(name: string): Promise<void> {
