@@ -5,6 +5,7 @@ export { findJob, listJobs } from './job/registry.ts';
 export { serveCompare } from './memory/compare/thread.ts';
 export { runAgent } from './migration/agent.ts';
 export { type CheckpointResult, checkpointJob } from './migration/checkpoint-file.ts';
+export type { ChannelsWish } from './migration/choose-lanes.ts';
 export { type MoveOptions, moveJob } from './migration/coordinator.ts';
 export type { MoveEvent, MoveMode, MoveResult, Phase, PhaseName } from './migration/events.ts';
 export { extractBundle, showBundle, verifyBundle } from './migration/inspect.ts';

@@ -37,12 +37,12 @@ async function main([
     const sink = connect(Number(port), host);
     await once(sink, 'connect');
     const closed = once(sink, 'close');
-    const out = createRecordWriter(
+    const out = createRecordWriter([
       (bytes) =>
         new Promise((resolve, reject) => {
           sink.write(bytes, (error) => (error ? reject(error) : resolve()));
         }),
-    );
+    ]);
     // The only process there is: its start time need not tell it from a later one.
     const traced = { pid: Number(pid), nsPid: 1, startTime: 0 };
     await source.ahead([traced], out, (work) => work());

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { asMigrateError, MigrateError } from '../../src/base/errors.ts';
-import type { CompressWish, MoveMode } from '../../src/index.ts';
+import type { ChannelsWish, CompressWish, MoveMode } from '../../src/index.ts';
 import type { Context } from '../context.ts';
 import { createMoveReport, type ReportOptions } from '../report/move.ts';
 import { given, parseMilliseconds, parseRate, parseSeconds, usageError } from '../usage.ts';
@@ -15,6 +15,7 @@ export function registerMove(program: Command, context: Context): void {
     .option('--max-frozen <ms>', 'how long the job may stand still', parseMilliseconds)
     .option('--bandwidth <rate>', 'bytes a second at most: 10M, 1G; or bits: 100Mbit', parseRate)
     .option('--compress <how>', compressions.join(', '), parseCompression, 'auto')
+    .option('--channels <n>', 'of SSH, for memory: auto, or 1 to 8', parseChannels, 'auto')
     .option('--timeout <seconds>', 'roll back when the move takes longer', parseSeconds)
     .option('--json', 'JSON lines on standard output')
     .option('--quiet', 'print warnings and errors only')
@@ -29,6 +30,7 @@ interface MoveFlags extends ReportOptions {
   readonly maxFrozen?: number;
   readonly bandwidth?: number;
   readonly compress: CompressWish;
+  readonly channels: ChannelsWish;
   readonly timeout?: number;
 }
 
@@ -41,6 +43,7 @@ async function move(job: string, host: string, flags: MoveFlags, context: Contex
     const result = await api.moveJob(job, host, {
       mode: flags.mode,
       compress: flags.compress,
+      channels: flags.channels,
       ...given({
         timeoutMs: flags.timeout,
         maxFrozenMs: flags.maxFrozen,
@@ -75,6 +78,16 @@ function parseCompression(text: string): CompressWish {
   if (found !== undefined) return found;
   throw usageError(`'${text}' is no way to compress; there are ${compressions.join(', ')}`);
 }
+
+function parseChannels(text: string): ChannelsWish {
+  if (text === 'auto') return text;
+  const count = Number(text);
+  if (/^\d+$/.test(text) && count >= 1 && count <= channelsMax) return count;
+  throw usageError(`'${text}' is not auto and no number from 1 to ${channelsMax}`);
+}
+
+/** As many as the transport has. */
+const channelsMax = 8;
 
 const modes: readonly MoveMode[] = ['auto', 'stop-copy', 'pre-copy', 'post-copy'];
 

@@ -19,14 +19,14 @@ export interface MemoryRound extends SentPages {
 
 /** The memory of a job on its way to the target, ahead of the freeze and after it. */
 export interface JobMemory {
-  /** A round while the job runs: what the target lacks. */
-  ahead(write: Write): Promise<MemoryRound>;
+  /** A round while the job runs: what the target lacks, by all of these streams. */
+  ahead(writes: readonly Write[]): Promise<MemoryRound>;
   /** Of the frozen job, whose images list its pages: what the target lacks. */
   rest(images: string, follows: boolean): Promise<RestOfMemory>;
   /** Tells which pages are old over there; no round may be under way. */
   tellStale(rest: RestOfMemory, write: Write): Promise<void>;
-  /** Sends the rest. */
-  send(rest: RestOfMemory, write: Write): Promise<MemoryRound>;
+  /** Sends the rest, by all of these streams. */
+  send(rest: RestOfMemory, writes: readonly Write[]): Promise<MemoryRound>;
   /** What the job waits for over there, and whether all else may be sent: `send` goes by it. */
   readonly asked: AskedPages;
   /** A part of it, from all over: what a codec makes of it is what it makes of the whole. */
@@ -42,8 +42,8 @@ export function openJobMemory(job: StoredJob, tracking: Tracking, thread: Thread
   const asked = createAskedPages();
   return {
     asked,
-    async ahead(write) {
-      const out = createRecordWriter(write);
+    async ahead(writes) {
+      const out = createRecordWriter(writes);
       let pausedMs = 0;
       await source.ahead(await processesOf(job), out, async (work) => {
         const from = nowMs();
@@ -62,14 +62,14 @@ export function openJobMemory(job: StoredJob, tracking: Tracking, thread: Thread
       return source.rest(await processesOf(job), await readLazyPages(images), follows);
     },
     async tellStale({ stale }, write) {
-      const out = createRecordWriter(write);
+      const out = createRecordWriter([write]);
       for (const { pid, runs } of stale) {
         for (const run of runs) await out.stale(pid, run);
       }
       await out.end();
     },
-    async send(rest, write) {
-      const out = createRecordWriter(write);
+    async send(rest, writes) {
+      const out = createRecordWriter(writes);
       await source.send(rest, out, asked);
       await out.end();
       return { ...out.sent, pausedMs: 0 };

@@ -50,6 +50,21 @@ export async function packed<T>(
   }
 }
 
+/** The same with several streams, each packed by itself; no filters, no packing. */
+export function packedAll<T>(
+  filters: readonly Filter[],
+  writes: readonly Write[],
+  send: (writes: readonly Write[]) => Promise<T>,
+): Promise<T> {
+  const packFrom = (at: number, done: readonly Write[]): Promise<T> => {
+    const [filter, write] = [filters[at], writes[at]];
+    if (write === undefined) return send(done);
+    if (filter === undefined) return packFrom(at + 1, [...done, write]);
+    return packed(filter, write, (one) => packFrom(at + 1, [...done, one]));
+  };
+  return packFrom(0, []);
+}
+
 /** A packed stream as it was. */
 export async function* unpacked(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   const filter = startFilter('zstd', unpacking);

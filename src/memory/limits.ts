@@ -8,6 +8,8 @@ export const memoryLimits = {
   pieceBytes: 1024 * 1024,
   /** Pieces under way at once: one is read while another is hashed and a third one travels. */
   piecesMax: 4,
+  /** And for each further stream: one travels while the next is made. */
+  piecesPerLane: 2,
   /** Areas that one call of PAGEMAP_SCAN returns; it is called again for more. */
   scanRegionsMax: 4096,
   /** A job has at most as many processes as Linux has (PID_MAX_LIMIT). */

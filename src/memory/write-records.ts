@@ -28,30 +28,37 @@ export interface SentPages {
   readonly zero: number;
 }
 
-const { pageBytes, pieceBytes, piecesMax, recordPagesMax } = memoryLimits;
+const { pageBytes, pieceBytes, piecesMax, piecesPerLane, recordPagesMax } = memoryLimits;
 /** A piece holds a piece of memory and, at worst, a record for every page of it. */
 const roomBytes = pieceBytes + (pieceBytes / pageBytes + 1) * recordBytes;
 
-export function createRecordWriter(write: Write): RecordWriter {
-  const sum = createRecordSum();
-  const buffers = Array.from({ length: piecesMax }, () => Buffer.allocUnsafeSlow(roomBytes));
+/**
+ * Each of the writes is a stream of its own, whole in itself; a piece goes to the one that has
+ * least before it. Once something is said that counts for what follows, all goes to the first.
+ */
+export function createRecordWriter(writes: readonly Write[]): RecordWriter {
+  const lanes = writes.map(openLane);
+  const pieces = piecesMax + (lanes.length - 1) * piecesPerLane;
+  const buffers = Array.from({ length: pieces }, () => Buffer.allocUnsafeSlow(roomBytes));
   const underWay: Promise<void>[] = buffers.map(() => Promise.resolve());
   const sent = { data: 0, zero: 0 };
-  let last: Promise<void> = Promise.resolve();
+  let inOrder = false;
   let turn = 0;
   let filled = 0;
+  let records: Buffer[] = [];
   let buffer = buffers[0] as Buffer;
 
   async function flush(): Promise<void> {
     if (filled === 0) return;
-    const piece = buffer.subarray(0, filled);
-    last = last.then(() => write(piece));
-    last.catch(() => undefined);
-    underWay[turn] = last;
-    turn = (turn + 1) % piecesMax;
+    const [first, ...others] = lanes as [Lane, ...Lane[]];
+    const free = (one: Lane, other: Lane): Lane => (other.waiting < one.waiting ? other : one);
+    const lane = inOrder ? first : others.reduce(free, first);
+    underWay[turn] = lane.send(buffer.subarray(0, filled), records);
+    turn = (turn + 1) % pieces;
     await underWay[turn];
     buffer = buffers[turn] as Buffer;
     filled = 0;
+    records = [];
   }
 
   async function room(bytes: number): Promise<void> {
@@ -61,7 +68,7 @@ export function createRecordWriter(write: Write): RecordWriter {
   function put(kind: RecordKind, pid: number, { start, pages }: PageRun, crc: number): void {
     const from = filled;
     filled = putRecord(buffer, filled, { kind, pid, address: start, pages, crc });
-    sum.add(buffer.subarray(from, filled));
+    records.push(buffer.subarray(from, filled));
   }
 
   return {
@@ -91,6 +98,7 @@ export function createRecordWriter(write: Write): RecordWriter {
       }
     },
     async stale(pid, { start, pages }) {
+      inOrder = true;
       for (let at = 0; at < pages; at += recordPagesMax) {
         const run = { start: start + at * pageBytes, pages: Math.min(recordPagesMax, pages - at) };
         await room(recordBytes);
@@ -98,16 +106,54 @@ export function createRecordWriter(write: Write): RecordWriter {
       }
     },
     async forget(pid) {
+      inOrder = true;
       await room(recordBytes);
       put('forget', pid, { start: 0, pages: 0 }, 0);
     },
     flush,
     async end() {
-      await room(recordBytes);
-      const total = { kind: 'end', pid: 0, address: 0, pages: sum.count, crc: sum.crc } as const;
-      filled = putRecord(buffer, filled, total);
       await flush();
-      await Promise.all(underWay);
+      await Promise.all(lanes.map((lane) => lane.end()));
+    },
+  };
+}
+
+interface Lane {
+  /** Pieces that have not been written yet. */
+  readonly waiting: number;
+  /** Writes a piece behind those before it; `records` are the records in it. */
+  send(piece: Uint8Array, records: readonly Uint8Array[]): Promise<void>;
+  /** Writes the last record; resolves when all has been written. */
+  end(): Promise<void>;
+}
+
+function openLane(write: Write): Lane {
+  const sum = createRecordSum();
+  let last: Promise<void> = Promise.resolve();
+  let waiting = 0;
+  const send = (piece: Uint8Array): Promise<void> => {
+    waiting += 1;
+    last = last
+      .then(() => write(piece))
+      .finally(() => {
+        waiting -= 1;
+      });
+    last.catch(() => undefined);
+    return last;
+  };
+  return {
+    get waiting() {
+      return waiting;
+    },
+    send(piece, records) {
+      for (const record of records) sum.add(record);
+      return send(piece);
+    },
+    end() {
+      const total = { kind: 'end', pid: 0, address: 0, pages: sum.count, crc: sum.crc } as const;
+      const record = Buffer.alloc(recordBytes);
+      putRecord(record, 0, total);
+      return send(record);
     },
   };
 }

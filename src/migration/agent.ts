@@ -3,7 +3,7 @@ import { MigrateError } from '../base/errors.ts';
 import { createUndoStack } from '../base/undo.ts';
 import { unpacked } from '../memory/codec.ts';
 import type { CallHandler } from '../transport/calls.ts';
-import { type Peer, type PeerHandlers, serveAgent } from '../transport/index.ts';
+import { type Peer, type PeerHandlers, serveAgent, serveLanes } from '../transport/index.ts';
 import { forget, inquire } from './inquire.ts';
 import {
   bundleStream,
@@ -27,14 +27,17 @@ import { planOnTarget } from './target-plan.ts';
 /** The remote end: serves one move on standard input and output, then ends. */
 export async function runAgent(): Promise<void> {
   let move: TargetMove | undefined;
+  const onEnd: (() => void)[] = [];
   await serveAgent(process.stdin, process.stdout, (peer) =>
     handlersFor(peer, {
       get: () => move,
       set: (made) => {
         move = made;
       },
+      onEnd: (act) => void onEnd.push(act),
     }),
   );
+  for (const act of onEnd) act();
   await move?.connectionEnded();
 }
 
@@ -47,6 +50,35 @@ async function drain(source: AsyncIterable<Uint8Array>): Promise<void> {
 interface MoveSlot {
   get(): TargetMove | undefined;
   set(move: TargetMove): void;
+  /** What is to be done when the source has gone. */
+  onEnd(act: () => void): void;
+}
+
+/** What comes by further links: memory, and bytes that are thrown away. */
+function laneHandlers(move: TargetMove): PeerHandlers {
+  return {
+    async onStream(name, source) {
+      if (name === probeStream) return drain(source);
+      if (!(await takeMemory(move, name, source))) throw unknownStream(name);
+    },
+  };
+}
+
+/** False for a stream of another kind. */
+async function takeMemory(
+  move: TargetMove,
+  name: string,
+  source: AsyncIterable<Uint8Array>,
+): Promise<boolean> {
+  const memory = memoryStreamOf(name);
+  if (memory === undefined) return false;
+  const records = memory.encoding === 'zstd' ? unpacked(source) : source;
+  await move.receiveMemory(memory.name, records);
+  return true;
+}
+
+function unknownStream(name: string): MigrateError {
+  return new MigrateError('PROTOCOL', `nobody waits for a stream ${name}`);
 }
 
 function handlersFor(peer: Peer, slot: MoveSlot): PeerHandlers {
@@ -72,7 +104,9 @@ function handlersFor(peer: Peer, slot: MoveSlot): PeerHandlers {
       );
       slot.set(move);
       await move.prepare();
-      return { host: hostname() };
+      const lanes = await serveLanes(move.lanes, laneHandlers(move));
+      slot.onEnd(() => lanes.close());
+      return { host: hostname(), lanes: move.lanes };
     },
     commit: async (params) => current(params).commit(() => peer.notify(liveNote)),
     whole: async (params) => current(params).whole(),
@@ -89,15 +123,10 @@ function handlersFor(peer: Peer, slot: MoveSlot): PeerHandlers {
         await move.rehearse(source);
         return;
       }
-      const memory = memoryStreamOf(name);
-      if (memory !== undefined && move !== undefined) {
-        const records = memory.encoding === 'zstd' ? unpacked(source) : source;
-        return move.receiveMemory(memory.name, records);
-      }
       if (name === probeStream) return drain(source);
-      if (name !== bundleStream || move === undefined) {
-        throw new MigrateError('PROTOCOL', `nobody waits for a stream ${name}`);
-      }
+      if (move === undefined) throw unknownStream(name);
+      if (await takeMemory(move, name, source)) return;
+      if (name !== bundleStream) throw unknownStream(name);
       await move.receive(source, () => peer.notify(receivedNote));
     },
   };

@@ -24,15 +24,17 @@ export interface MemoryPlan {
   readonly mayFollow: boolean;
 }
 
-/** A job of this size is sent in the time that a round of pre-copy needs to begin. */
+/** Sent inside of CRIU's images it takes the time that a round of pre-copy needs to begin. */
 export const smallJobBytes = 32 * 1024 * 1024;
 
 /** The plan, or why the mode that was asked for can't be had. */
 export function chooseMode(facts: ModeFacts): MemoryPlan | Problem {
   const { wish, notLazy, softDirty, memoryBytes } = facts;
   const images = { mode: 'stop-copy', lazy: false, tracking: 'none', mayFollow: false } as const;
-  // All of it at once, while the job is frozen: CRIU's own images do that.
-  if (wish === 'stop-copy') return { ...images, why: 'it was asked for' };
+  const isSmall = memoryBytes <= smallJobBytes;
+  if (wish === 'stop-copy') {
+    return { ...images, lazy: notLazy === undefined && !isSmall, why: 'it was asked for' };
+  }
   if (notLazy !== undefined) {
     if (wish === 'auto') return { ...images, why: notLazy };
     return { message: `--mode ${wish} is not possible: ${notLazy}`, hint: 'use --mode stop-copy' };
@@ -48,7 +50,7 @@ export function chooseMode(facts: ModeFacts): MemoryPlan | Problem {
       return { ...common, mode: 'post-copy', tracking: ahead, why: 'it was asked for' };
     }
     case 'auto':
-      if (memoryBytes <= smallJobBytes) return { ...images, why: 'its memory is small' };
+      if (isSmall) return { ...images, why: 'its memory is small' };
       return {
         ...common,
         mode: 'pre-copy',

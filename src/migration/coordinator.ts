@@ -8,6 +8,7 @@ import { nowMs } from '../host/clock.ts';
 import { lockJob } from '../job/lock.ts';
 import type { JobRecord } from '../job/record.ts';
 import { createBandwidth } from './bandwidth.ts';
+import type { ChannelsWish } from './choose-lanes.ts';
 import { warningsOf } from './choose-mode.ts';
 import type { MoveEvent, MoveMode, MoveResult, Round } from './events.ts';
 import { type Journal, openJournal } from './journal.ts';
@@ -23,7 +24,7 @@ import { explainFailure } from './roll-back.ts';
 import { type SentJob, sendJob } from './send-job.ts';
 import {
   type AheadResult,
-  choosePacking,
+  chooseWay,
   followUp,
   openMemory,
   type Packing,
@@ -36,6 +37,8 @@ export interface MoveOptions {
   readonly mode: MoveMode;
   /** How memory is packed for the wire; `auto` unless said. */
   readonly compress?: CompressWish;
+  /** How many SSH channels memory goes by; `auto` unless said. */
+  readonly channels?: ChannelsWish;
   /** What the move may take of the link. */
   readonly bytesPerSecond?: number;
   /** How long the job may stand still, milliseconds; memory goes its way accordingly. */
@@ -96,7 +99,7 @@ async function move(context: Move): Promise<MoveResult> {
     const prepared = await phases.run('prepare', () => prepare(context, link, plan));
     const { ready, network } = prepared;
     memory = openMemory(job, plan.memory);
-    packing = await choosePacking({ memory, link, phases }, plan, wish.compress);
+    packing = await chooseWay({ memory, link, phases }, plan, wish);
     const way = { link, phases, packing };
     const ahead = await sendAhead({ memory, ...way }, plan.memory, wish.maxFrozenMs);
     await phases.run('rehearse', () => rehearse({ id, ready, plan, link, phases }, prepared.state));
@@ -124,7 +127,8 @@ async function move(context: Move): Promise<MoveResult> {
     const left = await leaveSource({ id, ready, release, link, phases, journal });
     const warnings = [...ahead.warnings, ...sockets.lost, ...notSet, ...left.warnings];
     const rounds = [...ahead.rounds, sent.round, ...followed];
-    return resultOf(context, plan, sent, { frozenMs, rounds, ahead }, { ...left, warnings });
+    const took = { frozenMs, rounds, ahead, channels: link.lanes.count };
+    return resultOf(context, plan, sent, took, { ...left, warnings });
   } catch (error) {
     throw await explainFailure(error, { job, undo, committed, journal });
   } finally {
@@ -143,6 +147,7 @@ function resultOf(
     readonly frozenMs: number;
     readonly rounds: readonly Round[];
     readonly ahead: AheadResult;
+    readonly channels: number;
   },
   left: Pick<MoveResult, 'warnings' | 'packets'>,
 ): MoveResult {
@@ -166,6 +171,7 @@ function resultOf(
     memoryBytes: sent.memoryBytes,
     wireBytes: earlier + sent.wireBytes + followedBytes,
     rounds,
+    channels: took.channels,
     phases: phases.list,
     sockets: plan.survey.sockets,
     ...left,

@@ -73,6 +73,8 @@ export interface MoveResult {
   readonly memoryBytes: number;
   readonly wireBytes: number;
   readonly rounds: readonly Round[];
+  /** How many SSH channels memory went by. */
+  readonly channels: number;
   readonly phases: readonly Phase[];
   readonly sockets: SocketCounts;
   /** Packets for the job that waited on the source during the switch, and those with no room. */

@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import type { JobMemory } from '../checkpoint/memory.ts';
 import { nowMs } from '../host/clock.ts';
 import { armPacker, type Encoding, packed } from '../memory/codec.ts';
+import type { Write } from '../memory/write-records.ts';
 import { chooseEncoding } from './choose-encoding.ts';
+import { chooseLanes } from './choose-lanes.ts';
 import type { Target } from './target-link.ts';
 
 /** As `--compress` has it. */
@@ -16,6 +18,22 @@ const probeChunkBytes = 256 * 1024;
 const sampleBytesMax = 8 * 1024 * 1024;
 /** Less memory than this is sent before its packer has started. */
 const worthBytes = 4 * 1024 * 1024;
+
+/** The first answer may have waited for something else. */
+const roundTrips = 3;
+
+/** How many channels the memory should go by. */
+export async function measureLanes(what: {
+  readonly link: Target;
+  readonly memoryBytes: number;
+}): Promise<number> {
+  if (what.memoryBytes < worthBytes) return 1;
+  let shortest = Number.POSITIVE_INFINITY;
+  for (let turn = 0; turn < roundTrips; turn += 1) {
+    shortest = Math.min(shortest, await what.link.roundTrip());
+  }
+  return chooseLanes(shortest);
+}
 
 /** How a job's memory should be packed, by measuring the link and the codec on its own pages. */
 export async function measureEncoding(
@@ -43,11 +61,14 @@ async function linkRate(link: Target): Promise<number> {
   const chunk = randomBytes(probeChunkBytes);
   const from = nowMs();
   let sent = 0;
-  await link.probe(async (write) => {
-    while (sent < probeBytesMax && nowMs() - from < probeMs) {
-      await write(chunk);
-      sent += chunk.length;
-    }
+  await link.lanes.probe(async (writes) => {
+    const feed = async (write: Write): Promise<void> => {
+      while (sent < probeBytesMax && nowMs() - from < probeMs) {
+        sent += chunk.length;
+        await write(chunk);
+      }
+    };
+    await Promise.all(writes.map(feed));
   });
   return sent / Math.max(1, nowMs() - from);
 }

@@ -121,6 +121,9 @@ export const prepareRequest = z.strictObject({
 });
 export type PrepareRequest = z.infer<typeof prepareRequest>;
 
+/** The unix socket of further links for memory. An agent that has none is of one link alone. */
+export const prepareAnswer = z.object({ lanes: z.string().startsWith('/').max(107).optional() });
+
 export const wantedPages = z.object({
   pid: z.int().positive(),
   runs: z.array(z.object({ start: z.number().nonnegative(), pages: z.int().positive() })).max(1),

@@ -105,7 +105,7 @@ async function sendBoth(
   }
   const { asked } = rest.memory;
   link.onWanted(asked.ask);
-  const send = (write: Write) => rest.memory.send(rest.rest, write);
+  const send = (writes: readonly Write[]) => rest.memory.send(rest.rest, writes);
   const kind = rest.follows ? 'post-copy' : 'final';
   const memory = fed.then(() => sendRound(job, kind, send, restStream));
   memory.catch(() => undefined);

@@ -9,13 +9,14 @@ import {
 import { nowMs } from '../host/clock.ts';
 import type { Filter } from '../host/filter.ts';
 import type { StoredJob } from '../job/record.ts';
-import { armPacker, type Encoding, packed } from '../memory/codec.ts';
+import { armPacker, type Encoding, packedAll } from '../memory/codec.ts';
 import { memoryLimits } from '../memory/limits.ts';
 import type { RestOfMemory } from '../memory/source.ts';
 import type { Write } from '../memory/write-records.ts';
+import type { ChannelsWish } from './choose-lanes.ts';
 import { type MemoryPlan, postCopyWarning } from './choose-mode.ts';
 import type { Round } from './events.ts';
-import { type CompressWish, measureEncoding } from './measure.ts';
+import { type CompressWish, measureEncoding, measureLanes } from './measure.ts';
 import type { Phases } from './phases.ts';
 import type { AgreedPlan } from './plan.ts';
 import { nextStep } from './pre-copy.ts';
@@ -49,38 +50,49 @@ export interface Way {
 /** How it is packed, with a packer that has started already. */
 export interface Packing {
   readonly encoding: Encoding;
-  /** For one stream; undefined when nothing is packed. */
-  take(): Filter | undefined;
-  /** Starts the packer of the next stream: not while the job is frozen. */
-  arm(): void;
+  /** For so many streams; none when nothing is packed. */
+  take(count: number): readonly Filter[];
+  /** Starts the packers of the next streams: not while the job is frozen. */
+  arm(count: number): void;
   close(): void;
 }
 
-/** Measures link and codec, or does as it was told. */
-export async function choosePacking(
-  { memory, link, phases }: Omit<Way, 'packing'> & { readonly memory: JobMemory | undefined },
-  plan: AgreedPlan,
-  wish: CompressWish = 'auto',
-): Promise<Packing> {
-  if (memory === undefined) return openPacking('none');
-  const { memoryBytes } = plan.survey;
-  const what = { memory, link, memoryBytes, canPack: plan.canPack };
-  return openPacking(await phases.run('measure', () => measureEncoding(wish, what)));
+export interface WayWish {
+  readonly compress?: CompressWish;
+  readonly channels?: ChannelsWish;
 }
 
-function openPacking(encoding: Encoding): Packing {
-  let spare = encoding === 'zstd' ? armPacker() : undefined;
+/** Measures link and codec, or does as it was told. */
+export async function chooseWay(
+  { memory, link, phases }: Omit<Way, 'packing'> & { readonly memory: JobMemory | undefined },
+  plan: AgreedPlan,
+  { compress = 'auto', channels = 'auto' }: WayWish,
+): Promise<Packing> {
+  if (memory === undefined) return openPacking('none', 0);
+  const { memoryBytes } = plan.survey;
+  const what = { memory, link, memoryBytes, canPack: plan.canPack };
+  return phases.run('measure', async () => {
+    await link.openLanes(channels === 'auto' ? await measureLanes(what) : channels);
+    return openPacking(await measureEncoding(compress, what), link.lanes.count);
+  });
+}
+
+function openPacking(encoding: Encoding, count: number): Packing {
+  const spare: Filter[] = [];
+  const arm = (wanted: number): void => {
+    while (encoding === 'zstd' && spare.length < wanted) spare.push(armPacker());
+  };
+  arm(count);
   return {
     encoding,
-    take() {
-      const taken = spare;
-      spare = undefined;
-      return taken;
+    take(wanted) {
+      arm(wanted);
+      return spare.splice(0, wanted);
     },
-    arm() {
-      if (encoding === 'zstd') spare ??= armPacker();
+    arm,
+    close() {
+      for (const one of spare) one.cancel();
     },
-    close: () => spare?.cancel(),
   };
 }
 
@@ -145,8 +157,8 @@ async function sendRounds(
   const follows = plan.mode === 'post-copy';
   const rounds: Round[] = [];
   for (;;) {
-    rounds.push(await sendRound(what, 'pre-copy', (write) => what.memory.ahead(write)));
-    what.packing.arm();
+    rounds.push(await sendRound(what, 'pre-copy', (writes) => what.memory.ahead(writes)));
+    what.packing.arm(what.link.lanes.count);
     const measured = rounds.map(({ memoryBytes, ms }) => ({ sentBytes: memoryBytes, ms }));
     const all = rounds[0]?.memoryBytes ?? 0;
     const fixedMs = besides.ms + besides.msPerByte * all;
@@ -175,28 +187,41 @@ async function sendRounds(
   }
 }
 
-/** One stream of memory, measured. What follows a job is not packed: a packer holds pages back. */
+/**
+ * A round of memory, measured, by all lanes. What follows a job goes by one, because what it waits
+ * for goes first, and is not packed: a packer holds pages back.
+ */
 export async function sendRound(
   { link, phases, packing }: Way,
   kind: Round['kind'],
-  send: (write: Write) => Promise<MemoryRound>,
+  send: (writes: readonly Write[]) => Promise<MemoryRound>,
   name: MemoryStreamName = memoryStream,
 ): Promise<Round> {
   const from = nowMs();
   let wireBytes = 0;
   let done: MemoryRound | undefined;
-  const packer = kind === 'post-copy' ? undefined : packing.take();
-  await link.sendMemory(name, packer === undefined ? 'none' : 'zstd', async (write) => {
-    const count: Write = async (bytes) => {
+  const counted =
+    (write: Write): Write =>
+    async (bytes) => {
       phases.check();
       wireBytes += bytes.length;
       await write(bytes);
     };
-    done = packer === undefined ? await send(count) : await packed(packer, count, send);
-  });
+  const follows = kind === 'post-copy';
+  const encoding = follows ? 'none' : packing.encoding;
+  if (follows) {
+    await link.sendMemory(name, encoding, async (write) => {
+      done = await send([counted(write)]);
+    });
+  } else {
+    const packers = packing.take(link.lanes.count);
+    await link.lanes.send(name, encoding, async (writes) => {
+      done = await packedAll(packers, writes.map(counted), send);
+    });
+  }
   return {
     kind,
-    encoding: packer === undefined ? 'none' : 'zstd',
+    encoding,
     memoryBytes: ((done?.data ?? 0) + (done?.zero ?? 0)) * pageBytes,
     zeroBytes: (done?.zero ?? 0) * pageBytes,
     wireBytes,

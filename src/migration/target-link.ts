@@ -1,8 +1,9 @@
 import type { z } from 'zod';
-import { asMigrateError, MigrateError } from '../base/errors.ts';
+import { nowMs } from '../host/clock.ts';
 import type { Encoding } from '../memory/codec.ts';
-import { connect, type Peer, startAgent } from '../transport/index.ts';
+import { connect, openLane, type Peer, startAgent } from '../transport/index.ts';
 import { type Bandwidth, createBandwidth } from './bandwidth.ts';
+import { createLanes, type Lanes } from './lanes.ts';
 import { agentProgram } from './program.ts';
 import {
   bundleStream,
@@ -17,12 +18,14 @@ import {
   type PrepareRequest,
   parseMessage,
   planAnswer,
+  prepareAnswer,
   probeStream,
   receivedNote,
   rehearsalStream,
   wantedNote,
   wantedPages,
 } from './protocol.ts';
+import { type Feed, sendStream } from './send-stream.ts';
 
 /**
  * The job runs meanwhile, and the link notices a host that is dead. An emulated guest needs half a
@@ -47,8 +50,11 @@ export interface Target {
   send(feed: Feed, onReceived: () => void): Promise<void>;
   /** Feeds a stream of memory; the last one resolves when nothing is missing over there. */
   sendMemory(name: MemoryStreamName, encoding: Encoding, feed: Feed): Promise<void>;
-  /** Feeds bytes that are thrown away. */
-  probe(feed: Feed): Promise<void>;
+  /** A question and its answer, milliseconds. */
+  roundTrip(): Promise<number>;
+  /** Has so many links for memory, or as many as the host lets us have. After `prepare`. */
+  openLanes(count: number): Promise<void>;
+  readonly lanes: Pick<Lanes, 'count' | 'send' | 'probe'>;
   /** Who is told of pages that the job waits for over there. */
   onWanted(listener: (pages: WantedPages) => void): void;
   /** Feeds a bundle that is thrown away. */
@@ -83,11 +89,20 @@ export async function connectTarget(
           listeners.wanted?.(parseMessage(wantedPages, params, 'pages that are wanted')),
       },
     });
-    const calls = targetOver(agent.peer, bandwidth, listeners, async () => {
-      await agent.peer.close();
-      await connection.close();
-    });
-    return { ...calls, leavesFrom: connection.leavesFrom };
+    const { peer } = agent;
+    const lanes = createLanes(peer, bandwidth);
+    const stream = (name: string, feed: Feed) => sendStream(peer, bandwidth, name, feed);
+    return {
+      ...targetOver(peer, stream, listeners),
+      ...memoryOver(lanes, stream),
+      ...preparedOver(peer, lanes, (path) => openLane(connection, path)),
+      leavesFrom: connection.leavesFrom,
+      async close() {
+        await lanes.close();
+        await peer.close();
+        await connection.close();
+      },
+    };
   } catch (error) {
     await connection.close();
     throw error;
@@ -103,27 +118,54 @@ interface Listeners {
 
 type WantedPages = z.infer<typeof wantedPages>;
 
+type Stream = (name: string, feed: Feed) => Promise<void>;
+type OfMemory = 'sendMemory' | 'roundTrip' | 'lanes';
+type OfPrepare = 'prepare' | 'openLanes';
+
+function memoryOver(lanes: Lanes, stream: Stream): Pick<Target, OfMemory> {
+  return {
+    sendMemory: (name, encoding, feed) => stream(`${name}.${encoding}`, feed),
+    async roundTrip() {
+      const from = nowMs();
+      await stream(probeStream, async () => undefined);
+      return nowMs() - from;
+    },
+    lanes,
+  };
+}
+
+function preparedOver(
+  peer: Peer,
+  lanes: Lanes,
+  openOne: (path: string) => Promise<Peer>,
+): Pick<Target, OfPrepare> {
+  let path: string | undefined;
+  return {
+    async prepare(request) {
+      const answer = await peer.call(calls.prepare, request, { timeoutMs: prepareTimeoutMs });
+      path = parseMessage(prepareAnswer, answer, 'the answer to prepare').lanes;
+    },
+    async openLanes(count) {
+      const socket = path;
+      if (socket !== undefined) await lanes.open(count, () => openOne(socket));
+    },
+  };
+}
+
 function targetOver(
   peer: Peer,
-  bandwidth: Bandwidth,
+  stream: Stream,
   listeners: Listeners,
-  close: () => Promise<void>,
-): Omit<Target, 'leavesFrom'> {
-  const stream = (name: string, feed: Feed) => sendStream(peer, bandwidth, name, feed);
+): Omit<Target, OfMemory | OfPrepare | 'leavesFrom' | 'close'> {
   return {
     async plan(request) {
       const answer = await peer.call(calls.plan, request, { timeoutMs: planTimeoutMs });
       return parseMessage(planAnswer, answer, 'the answer to plan');
     },
-    async prepare(request) {
-      await peer.call(calls.prepare, request, { timeoutMs: prepareTimeoutMs });
-    },
     async send(feed, listener) {
       listeners.received = listener;
       await stream(bundleStream, feed);
     },
-    sendMemory: (name, encoding, feed) => stream(`${name}.${encoding}`, feed),
-    probe: (feed) => stream(probeStream, feed),
     onWanted(listener) {
       listeners.wanted = listener;
     },
@@ -150,46 +192,5 @@ function targetOver(
     async forget(id) {
       await peer.call(calls.forget, { id }, { timeoutMs: abortTimeoutMs });
     },
-    close,
   };
-}
-
-type Feed = (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>;
-
-async function sendStream(
-  peer: Peer,
-  bandwidth: Bandwidth,
-  name: string,
-  feed: Feed,
-): Promise<void> {
-  const sink = peer.openSink(name);
-  try {
-    await feed((bytes) => writeAll(sink, bandwidth, bytes));
-    await sink.end();
-  } catch (error) {
-    sink.abort(error);
-    throw asTransferError(error);
-  }
-}
-
-/** A chunk of the transport is smaller than one of the bundle. */
-const chunkBytes = 256 * 1024;
-
-async function writeAll(
-  sink: { write(chunk: Uint8Array): Promise<void> },
-  bandwidth: Bandwidth,
-  bytes: Uint8Array,
-): Promise<void> {
-  for (let at = 0; at < bytes.length; at += chunkBytes) {
-    const chunk = bytes.subarray(at, at + chunkBytes);
-    await bandwidth.take(chunk.length);
-    await sink.write(chunk);
-  }
-}
-
-/** A link that ends while the bundle travels is a failed transfer; the target's own errors stay. */
-function asTransferError(error: unknown): MigrateError {
-  const known = asMigrateError(error, 'TRANSFER_FAILED');
-  if (known.code !== 'CONNECTION_LOST') return known;
-  return new MigrateError('TRANSFER_FAILED', known.message, { ...known.details, cause: error });
 }

@@ -19,6 +19,8 @@ import { commitHere, prepareHost, removeWork } from './target-steps.ts';
 /** The target's half of one move. Before `commit` everything of it can be undone, and is. */
 export interface TargetMove {
   readonly id: string;
+  /** A path for the socket of further links: of this move, and gone with it. */
+  readonly lanes: string;
   prepare(): Promise<void>;
   /** Reads a bundle of made-up images and throws it away. */
   rehearse(source: AsyncIterable<Uint8Array>): Promise<void>;
@@ -90,6 +92,7 @@ export function createTargetMove(
 
   return {
     id,
+    lanes: join(work, 'lanes'),
     async prepare() {
       claim = await claimOnTarget(request);
       await claim.journal.write('prepared');

@@ -21,6 +21,11 @@ export interface Connection {
    * never one with a part that came from outside. Throws CONNECTION_LOST.
    */
   exec(command: string): Promise<RemoteCommand>;
+  /**
+   * A channel to a unix socket over there, as `ssh -L` makes one (OpenSSH PROTOCOL, 2.4). Throws
+   * CONNECTION_LOST, also where the server does not forward (AllowStreamLocalForwarding).
+   */
+  openSocket(path: string): Promise<Duplex>;
   /** Ends the connection and everything that runs over it. May be called again. */
   close(): Promise<void>;
   /** Resolves once, with the reason, when the connection has ended; never rejects. */
@@ -105,25 +110,33 @@ function makeConnection(hop: SshHost, clients: readonly Client[], socket: Socket
     }
   });
   void closed.then(() => destroyAll(clients));
+  /** A channel, made into what it is for in the callback that hands it out. */
+  const open = <T>(what: string, ask: (answer: Answer) => void, use: (one: ClientChannel) => T) =>
+    new Promise<T>((resolve, reject) => {
+      const refuse = (why: string) =>
+        reject(end ?? new MigrateError('CONNECTION_LOST', `${host} ${what}: ${why}`));
+      if (end !== undefined) return refuse('it is closed');
+      try {
+        ask((error, channel) => {
+          if (error === undefined) resolve(use(joinCorks(channel, socket)));
+          else refuse(error.message);
+        });
+      } catch (error) {
+        refuse(error instanceof Error ? error.message : String(error));
+      }
+    });
   return {
     host,
     leavesFrom: socket.localAddress,
     address: { user: hop.user, hostname: hop.hostname, port: hop.port },
     exec: (command) =>
-      new Promise((resolve, reject) => {
-        const refuse = (why: string) =>
-          reject(end ?? new MigrateError('CONNECTION_LOST', `${host} runs no command: ${why}`));
-        if (end !== undefined) return refuse('it is closed');
-        try {
-          client.exec(command, (error, channel) =>
-            error === undefined
-              ? resolve(watchCommand(joinCorks(channel, socket)))
-              : refuse(error.message),
-          );
-        } catch (error) {
-          refuse(error instanceof Error ? error.message : String(error));
-        }
-      }),
+      open('runs no command', (answer) => client.exec(command, answer), watchCommand),
+    openSocket: (path) =>
+      open(
+        'opens no socket',
+        (answer) => client.openssh_forwardOutStreamLocal(path, answer),
+        (channel) => channel,
+      ),
     async close() {
       client.end();
       const timer = setTimeout(() => socket.destroy(), transportLimits.closeTimeoutMs);
@@ -134,6 +147,8 @@ function makeConnection(hop: SshHost, clients: readonly Client[], socket: Socket
     closed,
   };
 }
+
+type Answer = (error: Error | undefined, channel: ClientChannel) => void;
 
 function destroyAll(clients: readonly Client[]): void {
   for (const client of [...clients].reverse()) client.destroy();

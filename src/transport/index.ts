@@ -1,5 +1,6 @@
 export type { CallHandler, CallOptions } from './calls.ts';
 export { type Connection, type ConnectOptions, connect } from './connect.ts';
+export { type Lanes, lanesMax, openLane, serveLanes } from './lanes.ts';
 export type { LinkEnd } from './link.ts';
 export type { Peer, PeerHandlers, PeerOptions } from './peer.ts';
 export { serveAgent } from './serve-agent.ts';

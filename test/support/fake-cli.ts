@@ -88,6 +88,7 @@ export const moved: MoveResult = {
   job: 'web',
   kind: 'l3',
   mode: 'stop-copy',
+  channels: 1,
   modeReason: 'its memory is small',
   predictedFrozenMs: null,
   source: 'a',

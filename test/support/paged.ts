@@ -176,7 +176,7 @@ function readWants(wants: Readable, store: PageStore): { addresses(): number[] }
 
 async function receive(store: PageStore, start: number, pages: readonly number[]): Promise<void> {
   const pieces: Buffer[] = [];
-  const out = createRecordWriter(async (bytes) => void pieces.push(Buffer.from(bytes)));
+  const out = createRecordWriter([async (bytes) => void pieces.push(Buffer.from(bytes))]);
   for (const page of pages) await out.pages(pid, start + page * pageBytes, contentOf(page));
   await out.end();
   await store.receive(

@@ -14,14 +14,25 @@ export function pageOf(seed: number): Buffer {
 
 /** What a writer writes, through a wire that takes its time: bytes must stay until then. */
 export async function written(send: (out: RecordWriter) => Promise<void>): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  const out = createRecordWriter(async (bytes) => {
-    await turn();
-    pieces.push(Buffer.from(bytes));
-  });
+  const [only] = await writtenByLanes(1, send);
+  return only as Buffer;
+}
+
+/** The same by several streams, the first of which is the slowest. */
+export async function writtenByLanes(
+  count: number,
+  send: (out: RecordWriter) => Promise<void>,
+): Promise<Buffer[]> {
+  const lanes = Array.from({ length: count }, (): Buffer[] => []);
+  const out = createRecordWriter(
+    lanes.map((pieces, at) => async (bytes) => {
+      for (let turns = at; turns < count; turns += 1) await turn();
+      pieces.push(Buffer.from(bytes));
+    }),
+  );
   await send(out);
   await out.end();
-  return Buffer.concat(pieces);
+  return lanes.map((pieces) => Buffer.concat(pieces));
 }
 
 export interface Arrived {

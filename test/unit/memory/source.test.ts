@@ -138,10 +138,12 @@ test('what is asked for is sent at once, all else when it is released', async ()
   const pieces: Buffer[] = [];
   const { createRecordWriter } = await import('../../../src/memory/write-records.ts');
   let came = (): void => undefined;
-  const out = createRecordWriter(async (bytes) => {
-    pieces.push(Buffer.from(bytes));
-    came();
-  });
+  const out = createRecordWriter([
+    async (bytes) => {
+      pieces.push(Buffer.from(bytes));
+      came();
+    },
+  ]);
   const sending = source.send(rest, out, asked);
   for (const page of [301, 17]) {
     const arrival = new Promise<void>((resolve) => {

@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { memoryLimits } from '../../../src/memory/limits.ts';
 import { readRecord } from '../../../src/memory/records.ts';
+import type { RecordWriter } from '../../../src/memory/write-records.ts';
 import { codeOf, inPieces } from '../bundle/samples.ts';
-import { arrived, cutIntoRecords, pageBytes, pageOf, written } from './samples.ts';
+import { arrived, cutIntoRecords, pageBytes, pageOf, written, writtenByLanes } from './samples.ts';
 
 /** Any source: the bytes cut wherever, empty pieces too. */
 async function* cutAt(bytes: Buffer, cuts: readonly number[]): AsyncGenerator<Uint8Array> {
@@ -105,11 +106,45 @@ describe('a stream of memory', () => {
 
   it('ends when its wire fails', async () => {
     const { createRecordWriter } = await import('../../../src/memory/write-records.ts');
-    const out = createRecordWriter(async () => {
-      throw new Error('no wire');
-    });
+    const out = createRecordWriter([
+      async () => {
+        throw new Error('no wire');
+      },
+    ]);
     await out.pages(1, 0, pageOf(1));
     await expect(out.end()).rejects.toThrow('no wire');
+  });
+});
+
+describe('several streams at once', () => {
+  /** More than a piece each. */
+  const pages = 1_000;
+  const sendMany = async (out: RecordWriter): Promise<void> => {
+    for (let page = 0; page < pages; page += 10) {
+      const seeds = Array.from({ length: 10 }, (_, at) => page + at + 1);
+      await out.pages(1, page * pageBytes, contentOf(seeds));
+    }
+  };
+
+  it('are each whole, and hold every page once, whoever is the slowest', async () => {
+    const streams = await writtenByLanes(3, sendMany);
+    const all = await Promise.all(streams.map((stream) => arrived(inPieces(stream))));
+    expect(all.every(({ pages }) => pages.size > 0)).toBe(true);
+    expect(all.reduce((sum, one) => sum + one.pages.size, 0)).toBe(pages);
+    const found = new Map(all.flatMap((one) => [...one.pages]));
+    for (let page = 0; page < pages; page += 1) {
+      expect(found.get(`1:${page * pageBytes}`)?.equals(pageOf(page + 1))).toBe(true);
+    }
+  });
+
+  it('become one where the order counts', async () => {
+    const streams = await writtenByLanes(3, async (out) => {
+      await out.forget(1);
+      await sendMany(out);
+    });
+    const all = await Promise.all(streams.map((stream) => arrived(inPieces(stream))));
+    expect(all.map((one) => one.pages.size)).toEqual([pages, 0, 0]);
+    expect(all[0]?.notes).toMatchObject([{ kind: 'forget', pid: 1 }]);
   });
 });
 

@@ -18,7 +18,8 @@ test.each<[string, Partial<ModeFacts>, object]>([
     { softDirty: true },
     { lazy: true, mode: 'pre-copy', tracking: 'soft-dirty', mayFollow: true },
   ],
-  ['stop-copy', { wish: 'stop-copy' }, inImages],
+  ['stop-copy', { wish: 'stop-copy' }, { ...inImages, lazy: true }],
+  ['stop-copy, small', { wish: 'stop-copy', memoryBytes: smallJobBytes }, inImages],
   ['pre-copy', { wish: 'pre-copy' }, { ...lazy, mode: 'pre-copy', tracking: 'digest' }],
   [
     'pre-copy, small',
@@ -43,6 +44,11 @@ test.each<[string, Partial<ModeFacts>, object]>([
 test('auto: memory that must travel inside of its images does, and the plan says why', () => {
   const plan = chooseMode({ ...facts, notLazy: 'no PAGEMAP_SCAN' });
   expect(plan).toEqual({ ...inImages, why: 'no PAGEMAP_SCAN' });
+});
+
+test('stop-copy does not need a lazy restore', () => {
+  const plan = chooseMode({ ...facts, wish: 'stop-copy', notLazy: 'no PAGEMAP_SCAN' });
+  expect(plan).toMatchObject(inImages);
 });
 
 test.each(['pre-copy', 'post-copy'] as const)('%s is refused for such memory', (wish) => {
