@@ -30,4 +30,13 @@ describe('a job whose target is far away', () => {
     expect(near.channels).toBe(1);
     expectPass(await keeper.end('a'));
   });
+
+  test('and by one where the host forwards no sockets', async () => {
+    const forbid = 'echo AllowStreamLocalForwarding no >>/etc/ssh/sshd_config.d/lab.conf';
+    await world.ask('b', `${forbid} && kill -HUP "$(cat /run/sshd.pid)" && sleep 1`);
+    const keeper = await startKeeper(world, 'a', { options: 'size=40 dirty=2' });
+    const move = await moveMemory(world, 'keeper', 'a', 'far', '--mode pre-copy');
+    expect(move.channels).toBe(1);
+    expectPass(await keeper.end('b'));
+  });
 });
