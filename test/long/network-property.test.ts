@@ -6,8 +6,8 @@ import { seedOfRun } from '../networks/seed.ts';
 const total = 300;
 /** A lab each: what a host keeps of moves that are over is no part of the next ones. */
 const perLab = 25;
-/** Of these the programs and connections too; that takes a guest most of a minute. */
-const byCommand = 2;
+/** So many of them by `migrate netns:NAME`, which takes two guests some minutes. */
+const byCommand = 1;
 const seed = seedOfRun();
 
 console.log(`SEED=${seed}`);

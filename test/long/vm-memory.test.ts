@@ -12,7 +12,7 @@ const SHAPES = [
   `size=32 dirty=2 processes=8 ${KINDS}`,
 ];
 const SMALL_MIB = 16;
-/** Emulated guests send some MiB a second: 2 % of more than this is written faster than it is sent. */
+/** Guests send some MiB a second: 2 % of more than this is written faster than it is sent. */
 const LARGE_MIB = 128;
 const DIRTY_PERCENT = 2;
 /** A large job's freeze lasts at most so many times as long as a small one's. */

@@ -118,19 +118,22 @@ export async function arrives(
 
 /** Duplicate detection takes a second where it is not turned off. */
 const sureWaitMs = 2_500;
-/** A port is let in after listening and learning for 15 s each, where STP is on. */
-const letInWaitMs = 40_000;
+/**
+ * Where STP is on, a port is let in after listening and learning for 15 s each; then the bridge
+ * says for 35 s that its topology changes.
+ */
+const letInWaitMs = 80_000;
 const pollMs = 50;
 
 /**
- * A bridge has no carrier until STP has let a port in; then the kernel gives it an address. Waited
- * for where a move may take that long itself.
+ * A bridge has no carrier until STP has let a port in; then the kernel gives it an address, and a
+ * shorter ageing time for a while. Waited for where a move may take that long itself.
  */
 export async function untilLetIn(name: string): Promise<void> {
   const end = Date.now() + letInWaitMs;
   while (Date.now() < end) {
     const { stdout } = await run('ip', ['-n', name, '-d', 'link', 'show']);
-    if (!/ state (listening|learning) /.test(stdout)) return;
+    if (!/ state (listening|learning) | topology_change 1 /.test(stdout)) return;
     await new Promise((resolve) => setTimeout(resolve, pollMs));
   }
 }

@@ -95,9 +95,18 @@ export const bridge: LinkKind = {
   // Refused while a port has VLANs, also when nothing changes.
   fixed: ['vlanStatsPerPort'],
   stages,
+  compared,
   port,
   latePort: ['backupPort'],
 };
+
+/**
+ * While its spanning tree changes, the root says a shorter ageing time than it was given
+ * (__br_set_topology_change in net/bridge/br_stp.c).
+ */
+function compared({ ageingTime, ...said }: LinkData): LinkData {
+  return said['stp'] === 0 ? { ...said, ageingTime } : said;
+}
 
 /**
  * A spanning tree for each VLAN is turned on while there is no VLAN, not even the default one
