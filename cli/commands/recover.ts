@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { LostWish, Recovery } from '../../src/index.ts';
 import { type Context, writeJson, writeLine } from '../context.ts';
+import { usageError } from '../usage.ts';
 import { locationInWords, oneLine } from '../words.ts';
 
 export function registerRecover(program: Command, context: Context): void {
@@ -16,6 +17,9 @@ export function registerRecover(program: Command, context: Context): void {
     )
     .option('--json', 'JSON lines on standard output')
     .action(async (job: string | undefined, flags: { json?: true; lost?: LostWish }) => {
+      if (flags.lost !== undefined && job === undefined) {
+        throw usageError('--lost is about one job: name it');
+      }
       context.signals.watch();
       const recoveries: Recovery[] = [];
       try {
@@ -35,13 +39,16 @@ export function registerRecover(program: Command, context: Context): void {
 }
 
 function inWords({ job, action, location }: Recovery): string {
+  if (action === 'finished' && location === 'ended') {
+    return `${oneLine(job)}: finished, its copy on this host has ended`;
+  }
   if (action === 'lost') return `${oneLine(job)}: ${lostInWords(job)}`;
   return `${oneLine(job)}: ${oneLine(action)}, ${locationInWords(location, job)}`;
 }
 
 function lostInWords(job: string): string {
   return (
-    'lost on the target, because its memory did not follow it; its copy of before is frozen on the ' +
+    'ran on the target and was lost there; its copy of before is frozen on the ' +
     `source until \`migrate recover ${oneLine(job)} --lost resume\` or \`--lost end\``
   );
 }

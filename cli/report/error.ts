@@ -19,7 +19,8 @@ export function errorInWords(error: MigrateError, job?: string): string {
     lines.push(`logs: ${logs.map((log) => oneLine(log)).join(' ')}${on(details)}`);
   if (error.code === 'INTERNAL') lines.push(stackOf(error));
   const location = locationOf(error, job !== undefined);
-  if (location !== undefined) lines.push(`job: ${locationInWords(location, job)}`);
+  if (error.code === 'MEMORY_LOST') lines.push('job: was lost; its copy of before is frozen here');
+  else if (location !== undefined) lines.push(`job: ${locationInWords(location, job)}`);
   return `${lines.join('\n')}\n`;
 }
 

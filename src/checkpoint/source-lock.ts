@@ -1,7 +1,17 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { ArmedTool } from '../host/arm.ts';
+import { readIfPresent } from '../host/files.ts';
 import type { StoredJob } from '../job/record.ts';
 import { parseInterfaceAddress } from '../network/address.ts';
-import { handOver, type Relay, relaysOf, type TargetMacs } from '../network/l2/hand-over.ts';
+import {
+  type HandedOver,
+  handOver,
+  type Relay,
+  relaysOf,
+  type TargetMacs,
+  takeBack,
+} from '../network/l2/hand-over.ts';
 import { readWire, type Wire } from '../network/l2/wire.ts';
 import {
   armHoldRelease,
@@ -81,15 +91,26 @@ export async function removeSourceLock({ hold, lock }: SourceLock): Promise<void
 export async function sendHeldAway(
   { hold, lock, wire, relays = [] }: SourceLock,
   job: StoredJob,
-  armed?: ReleaseTools,
+  { work, armed }: { readonly work: string; readonly armed?: ReleaseTools | undefined },
 ): Promise<void> {
   if (job.netns !== undefined && wire !== undefined) {
     // First, because a device that gets another MAC may tell its neighbours so.
     await leaveLocked(lock, armed?.leave);
+    const handed: HandedOver = { vias: wire.vias, relays };
+    await writeFile(join(work, handedFile), JSON.stringify(handed), { mode: 0o600 });
     handOver(job.netns, wire, relays);
   }
   await releaseHold(hold, armed?.hold);
 }
+
+/** Undoes `sendHeldAway`, before the lock is opened: the job goes on here, maybe much later. */
+export async function takeHeldBack(job: StoredJob, work: string): Promise<void> {
+  const text = await readIfPresent(join(work, handedFile));
+  if (text !== undefined && job.netns !== undefined) takeBack(job.netns, JSON.parse(text));
+}
+
+/** In the work directory of the move, which is only ours. */
+const handedFile = 'handed-over.json';
 
 /** Tools of `sendHeldAway`, started ahead: what is held waits for them. */
 export interface ReleaseTools {

@@ -1,4 +1,4 @@
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MigrateError } from '../base/errors.ts';
 import { sleepMs } from '../host/clock.ts';
@@ -178,7 +178,10 @@ export async function criuIsGone(moveId: string): Promise<boolean> {
     if (!/^\d+$/.test(pid)) continue;
     const command = await readIfPresent(`/proc/${pid}/cmdline`);
     if (command?.includes(moveId) !== true) continue;
-    if (command.startsWith('criu\0') || command.includes('/hook')) return false;
+    if (!command.startsWith('criu\0') && !command.includes('/hook')) continue;
+    // Anybody can call a program so.
+    const owner = await stat(`/proc/${pid}`).catch(() => undefined);
+    if (owner?.uid === 0) return false;
   }
   return true;
 }

@@ -117,8 +117,8 @@ async function move(context: Move): Promise<MoveResult> {
     await phases.run('commit', async () => {
       phases.check();
       phases.pointOfNoReturn();
-      committed = true;
       await journal?.write('committed');
+      committed = true;
     });
     const release = releaseOf(ready);
     const notSet = await phases.run('resume', () => link.commit(id, release.begin));

@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises';
+import { logPathOf } from '../job/paths.ts';
 import { readJob } from '../job/registry.ts';
 import { readJournal, removeJournal } from './journal.ts';
 import type { InquiryAnswer } from './protocol.ts';
@@ -21,5 +23,11 @@ export async function inquire(about: {
 /** The source knows what became of a move that is over here: nobody asks again. */
 export async function forget(id: string): Promise<void> {
   const journal = await readJournal(id, 'target');
-  if (journal?.state === 'running' || journal?.state === 'lost') await removeJournal(id, 'target');
+  if (journal?.state !== 'running' && journal?.state !== 'lost') return;
+  const { state, job, identity } = journal;
+  // What a job that was lost here had written here; somebody may have started it anew since.
+  if (state === 'lost' && identity !== undefined && (await readJob(job)) === undefined) {
+    await rm(logPathOf(job, identity.rootfs), { force: true });
+  }
+  await removeJournal(id, 'target');
 }

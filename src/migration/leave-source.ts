@@ -76,10 +76,13 @@ export interface Release {
   readonly done: () => Promise<void>;
 }
 
-export function releaseOf({ lock, job, armed }: ReadyDump): Release {
+export function releaseOf({ lock, job, work, armed }: ReadyDump): Release {
   let underWay: Promise<void> | undefined;
   const start = (): Promise<void> => {
-    underWay ??= lock === undefined ? Promise.resolve() : sendHeldAway(lock, job, armed?.release);
+    underWay ??=
+      lock === undefined
+        ? Promise.resolve()
+        : sendHeldAway(lock, job, { work, armed: armed?.release });
     return underWay;
   };
   return {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import type { JobMemory } from '../checkpoint/memory.ts';
 import { nowMs } from '../host/clock.ts';
 import { armPacker, type Encoding, packed } from '../memory/codec.ts';
@@ -53,7 +54,10 @@ export async function measureEncoding(
   if (sample.length === 0) return 'none';
   // A zstd that does not work is no reason to stay.
   const codec = await codecRate(sample).catch(() => undefined);
-  return codec === undefined ? 'none' : chooseEncoding({ link, ...codec });
+  if (codec === undefined) return 'none';
+  // Each channel has a packer of its own, and they share the processors.
+  const packers = Math.min(what.link.lanes.count, availableParallelism());
+  return chooseEncoding({ link, codec: codec.codec * packers, ratio: codec.ratio });
 }
 
 /** Bytes a millisecond, of bytes that no link can shrink. */

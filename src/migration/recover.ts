@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { asMigrateError, type JobLocation, MigrateError } from '../base/errors.ts';
 import { removePartialBundle } from '../bundle/index.ts';
 import { scatterTrees } from '../checkpoint/netns/gather.ts';
-import { removeSourceLock, reopen, sourceLockOf } from '../checkpoint/source-lock.ts';
+import { removeSourceLock, reopen, sourceLockOf, takeHeldBack } from '../checkpoint/source-lock.ts';
 import { removeImagesDirectory } from '../criu/images.ts';
 import { criuIsGone } from '../criu/process.ts';
 import { isFrozen, killCgroup, thawCgroup } from '../host/cgroup.ts';
@@ -14,6 +14,7 @@ import { paths } from '../job/paths.ts';
 import { isNetnsJob, type JobRecord } from '../job/record.ts';
 import { forgetJob, readJob } from '../job/registry.ts';
 import { dismantlePlace } from '../restore/establish.ts';
+import { announceHere } from './announce-job.ts';
 import {
   type JournalEntry,
   openJournal,
@@ -130,27 +131,30 @@ async function recover(entry: JournalEntry, wish: LostWish | undefined): Promise
   }
   const fate = await fateOf(entry);
   if (fate === 'running') {
-    await leave(id, job);
-    await forgottenBy(entry);
+    await leave(entry, job);
     return { job: job.name, id, action: 'finished', location: 'target-running' };
   }
-  if (fate === 'lost' && job.state !== 'ended') {
-    if (wish === undefined) {
-      return { job: job.name, id, action: 'lost', location: 'source-frozen' };
-    }
-    if (wish === 'end') {
-      await leave(id, job);
-      await forgottenBy(entry);
-      return { job: job.name, id, action: 'finished', location: 'ended' };
-    }
+  if (fate !== 'lost' || job.state === 'ended' || wish === 'resume') {
+    return goOn(entry, job, fate === 'lost');
   }
+  if (wish === undefined) return { job: job.name, id, action: 'lost', location: 'source-frozen' };
+  await leave(entry, job);
+  return { job: job.name, id, action: 'finished', location: 'ended' };
+}
+
+/** The job goes on here, from the freeze if it had been frozen. */
+async function goOn(entry: JournalEntry, job: JobRecord, wasThere: boolean): Promise<Recovery> {
+  const { id } = entry;
+  await takeHeldBack(job, join(paths.moves, id));
   await reopen(sourceLockOf(job, id, job.device, {}));
   await thawCgroup(job.cgroup);
+  // Its neighbours have heard that it lives elsewhere.
+  if (wasThere) await announceHere(job);
   await clean(id, job);
   // Looked up first: a namespace that no move had brought is forgotten with it.
   const location = await locate(job);
   await scatterTrees(job);
-  if (fate === 'lost') await forgottenBy(entry);
+  if (wasThere) await forgottenBy(entry);
   return { job: job.name, id, action: 'rolled-back', location };
 }
 
@@ -182,12 +186,13 @@ async function forgottenBy({ host, id }: JournalEntry): Promise<void> {
 }
 
 /** The copy here ends, and every trace of it goes. */
-async function leave(id: string, job: JobRecord): Promise<void> {
+async function leave(entry: JournalEntry, job: JobRecord): Promise<void> {
   await killCgroup(job.cgroup);
-  await clean(id, job);
+  await clean(entry.id, job);
   await dismantlePlace(job);
   await removeLog(job);
   await forgetJob(job.name);
+  await forgottenBy(entry);
 }
 
 /** No answer leaves everything as it is. */

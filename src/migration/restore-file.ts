@@ -21,6 +21,7 @@ import { announceJob } from './announce-job.ts';
 import { jobIdentity, parseMessage } from './protocol.ts';
 import { recordOf } from './record-of.ts';
 import { refuseCutOff } from './recover.ts';
+import { refuseArrival, sweepDeadAgents } from './sweep.ts';
 
 /** A job from a file, and what its sockets did not get back. */
 export type RestoredJob = JobRecord & { readonly warnings: readonly string[] };
@@ -63,9 +64,11 @@ async function restore(
   if (isNetns !== isNetnsJob(manifest.job.name)) {
     throw new MigrateError('USAGE', 'a namespace keeps a name of the form netns:NAME, a job none');
   }
+  await sweepDeadAgents();
   const unlock = await lockJob(identity.name);
   try {
     await refuseCutOff(identity.name);
+    await refuseArrival(identity.name);
     await refuseExisting(identity.name, 'restore it with --name');
     // The job has its log open by the name that it was run with.
     if (manifest.job.name !== identity.name) {

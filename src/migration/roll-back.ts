@@ -26,7 +26,8 @@ export async function explainFailure(
   if (what.committed) {
     await what.journal?.write('halted').catch(() => undefined);
     const { phase = 'resume', side } = first.details;
-    const said = phase === 'resume' ? 'no answer to the commit' : 'memory did not follow the job';
+    const said =
+      phase === 'post-copy' ? 'memory did not follow the job' : 'no answer to the commit';
     return new MigrateError('HALTED_UNKNOWN', `${said}: ${first.message}`, {
       phase,
       ...(side === undefined ? {} : { side }),
@@ -63,8 +64,8 @@ function memoryLost(job: string, cause: MigrateError): MigrateError {
     side: 'target',
     location: 'source-frozen',
     hint:
-      `its copy of before stands frozen here: \`migrate recover ${job} --lost resume\` lets it go ` +
-      'on from there, `--lost end` ends it',
+      `\`migrate recover ${job} --lost resume\` lets its copy here go on from the freeze, ` +
+      '`--lost end` ends it',
     cause,
   });
 }

@@ -13,6 +13,7 @@ import type { NetworkState } from '../network/l2/state.ts';
 import { dismantlePlace, establish } from '../restore/establish.ts';
 import { announceJob } from './announce-job.ts';
 import { refuseCutOff } from './recover.ts';
+import { refuseArrival, sweepDeadAgents } from './sweep.ts';
 
 /** How long a program may take to end after SIGTERM, unless said. */
 const stopTimeoutMs = 10_000;
@@ -20,10 +21,12 @@ const stopTimeoutMs = 10_000;
 /** Starts a job: its place on this host first, then its program. Nothing stays when it fails. */
 export async function runJob(value: unknown): Promise<JobRecord> {
   const spec = parseJobSpec(value);
+  await sweepDeadAgents();
   const unlock = await lockJob(spec.name);
   const undo = createUndoStack();
   try {
     await refuseCutOff(spec.name);
+    await refuseArrival(spec.name);
     await refuseExisting(spec.name, 'choose another name');
     const place = await establish({ ...spec, network: await networkOf(spec), isNew: true }, undo);
     undo.push('tasks', () => killCgroup(place.cgroup));

@@ -71,10 +71,12 @@ export async function chooseWay(
   if (memory === undefined) return openPacking('none', 0);
   const { memoryBytes } = plan.survey;
   const what = { memory, link, memoryBytes, canPack: plan.canPack };
-  return phases.run('measure', async () => {
+  const measure = async (): Promise<Encoding> => {
     await link.openLanes(channels === 'auto' ? await measureLanes(what) : channels);
-    return openPacking(await measureEncoding(compress, what), link.lanes.count);
-  });
+    return measureEncoding(compress, what);
+  };
+  const encoding = await phases.run('measure', () => phases.orStopped(measure()));
+  return openPacking(encoding, link.lanes.count);
 }
 
 function openPacking(encoding: Encoding, count: number): Packing {

@@ -1,6 +1,7 @@
 import { lockJob } from '../job/lock.ts';
 import { type Journal, openJournal, removeJournal } from './journal.ts';
 import type { PrepareRequest } from './protocol.ts';
+import { refuseArrival } from './sweep.ts';
 
 /** A job's name on the target, held for one move, and the journal that tells how far it is. */
 export interface TargetClaim {
@@ -15,6 +16,7 @@ export interface TargetClaim {
 export async function claimOnTarget({ id, job, source }: PrepareRequest): Promise<TargetClaim> {
   const unlock = await lockJob(job.name);
   try {
+    await refuseArrival(job.name);
     const about = { id, side: 'target', job: job.name, host: source, identity: job } as const;
     const journal = await openJournal(about);
     return {

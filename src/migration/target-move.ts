@@ -47,42 +47,46 @@ export function createTargetMove(
   const work = join(paths.moves, `${id}.in`);
   let claim: TargetClaim | undefined;
   let arrival: TargetArrival | undefined;
-  let stage: 'open' | 'committed' | 'resumed' = 'open';
-  let saved: Promise<void> = Promise.resolve();
-  let announced: Promise<void> = Promise.resolve();
+  const progress: Progress = {
+    stage: 'open',
+    saved: Promise.resolve(),
+    announced: Promise.resolve(),
+  };
+  let preparing: Promise<void> | undefined;
   let committing: Promise<CommitAnswer> | undefined;
 
+  async function prepare(): Promise<void> {
+    claim = await claimOnTarget(request);
+    await claim.journal.write('prepared');
+    try {
+      arrival = await prepareArrival(request, work, undo, onWanted);
+    } catch (error) {
+      await takeBack().catch(() => undefined);
+      throw asMigrateError(error, 'RESTORE_FAILED');
+    }
+  }
+
+  /** Not while something is still being made, which would stay. */
   async function rollback(): Promise<void> {
-    if (stage !== 'open') return;
+    await preparing?.catch(() => undefined);
+    await takeBack();
+  }
+
+  async function takeBack(): Promise<void> {
+    if (progress.stage !== 'open') return;
     const [first] = await undo.rollback();
     await claim?.drop();
     claim = undefined;
     if (first !== undefined) throw first.with({ side: 'target', phase: 'abort' });
   }
 
-  async function commit(tellLive: () => void): Promise<CommitAnswer> {
-    const parts = { ...inTurn(arrival).received(), journal: inTurn(claim).journal };
-    const done = await commitHere(request, parts, {
-      committed: () => {
-        stage = 'committed';
-      },
-      tellLive,
-    });
-    stage = 'resumed';
-    announced = done.announced;
-    // The answer goes first: the source holds packets until it has it. The journal has the job.
-    saved = new Promise<void>((resolve) => setImmediate(resolve)).then(() => saveJob(done.record));
-    saved.catch(() => undefined);
-    return done.answer;
-  }
-
-  /** The job runs here with all its memory: the journal's last word stays if it must. */
-  async function tidyUp(lastWord?: 'running'): Promise<void> {
-    await saved;
+  /** The job runs here with all its memory, which the journal says before its traces go. */
+  async function tidyUp(): Promise<void> {
+    await progress.saved;
     try {
       await inTurn(arrival).whole();
       await inTurn(arrival).settle();
-      if (lastWord !== undefined) await claim?.journal.write(lastWord);
+      await claim?.journal.write('running');
       await removeWork(work);
     } finally {
       await claim?.release();
@@ -93,22 +97,15 @@ export function createTargetMove(
   return {
     id,
     lanes: join(work, 'lanes'),
-    async prepare() {
-      claim = await claimOnTarget(request);
-      await claim.journal.write('prepared');
-      try {
-        const host = await prepareHost(request, work, undo, onWanted);
-        arrival = createTargetArrival(request, work, host);
-      } catch (error) {
-        await rollback().catch(() => undefined);
-        throw asMigrateError(error, 'RESTORE_FAILED');
-      }
+    prepare() {
+      preparing = prepare();
+      return preparing;
     },
     rehearse: async (source) => inTurn(arrival).rehearse(source),
     receive: async (source, received) => inTurn(arrival).receive(source, received),
     receiveMemory: async (name, source) => inTurn(arrival).receiveMemory(name, source),
     commit(tellLive) {
-      committing = commit(tellLive);
+      committing = commit(request, { arrival, claim }, progress, tellLive);
       return committing;
     },
     whole: async () => inTurn(arrival).whole(),
@@ -118,12 +115,46 @@ export function createTargetMove(
       // A commit that has begun goes on without a source: CRIU kills what an agent leaves held.
       await committing?.catch(() => undefined);
       await rollback().catch(() => undefined);
-      await saved;
-      await announced;
+      await progress.saved;
+      await progress.announced;
       // A source that was lost after the commit will ask one day: the journal's last word stays.
-      if (stage !== 'resumed' || claim === undefined) return;
+      if (progress.stage !== 'resumed' || claim === undefined) return;
       // What did not go as it should is put in order as if this agent had died.
-      await tidyUp('running').catch(sweepDeadAgents);
+      await tidyUp().catch(sweepDeadAgents);
     },
   };
+}
+
+async function prepareArrival(...wish: Parameters<typeof prepareHost>): Promise<TargetArrival> {
+  const [request, work] = wish;
+  return createTargetArrival(request, work, await prepareHost(...wish));
+}
+
+/** How far the job is, and what of it goes on by itself. */
+interface Progress {
+  stage: 'open' | 'committed' | 'resumed';
+  saved: Promise<void>;
+  announced: Promise<void>;
+}
+
+async function commit(
+  request: PrepareRequest,
+  made: { readonly arrival: TargetArrival | undefined; readonly claim: TargetClaim | undefined },
+  progress: Progress,
+  tellLive: () => void,
+): Promise<CommitAnswer> {
+  const parts = { ...inTurn(made.arrival).received(), journal: inTurn(made.claim).journal };
+  const done = await commitHere(request, parts, {
+    committed: () => {
+      progress.stage = 'committed';
+    },
+    tellLive,
+  });
+  progress.stage = 'resumed';
+  progress.announced = done.announced;
+  // The answer goes first: the source holds packets until it has it. The journal has the job.
+  const later = new Promise<void>((resolve) => setImmediate(resolve));
+  progress.saved = later.then(() => saveJob(done.record));
+  progress.saved.catch(() => undefined);
+  return done.answer;
 }

@@ -1,4 +1,5 @@
 import { createServer, type Socket } from 'node:net';
+import { within } from '../base/deadline.ts';
 import type { Connection } from './connect.ts';
 import { greetAgent } from './handshake.ts';
 import { createPeer, type Peer, type PeerHandlers } from './peer.ts';
@@ -41,13 +42,17 @@ export function serveLanes(path: string, handlers: PeerHandlers): Promise<Lanes>
 export async function openLane(connection: Connection, path: string): Promise<Peer> {
   const channel = await connection.openSocket(path);
   try {
-    await greetAgent(channel, channel);
+    const greeting = greetAgent(channel, channel);
+    await within(greeting, greetTimeoutMs, 'AGENT_FAILED', 'the agent did not greet on a lane');
     return createPeer(channel, channel, {});
   } catch (error) {
     channel.destroy();
     throw error;
   }
 }
+
+/** The agent runs already: nothing has to start. */
+const greetTimeoutMs = 5_000;
 
 /** More do not help: by then the buffers of the one TCP connection are the limit. */
 export const lanesMax = 8;

@@ -117,7 +117,7 @@ async function endOf(move: Running): Promise<{ code: number; said: Failure }> {
 async function expectLost(world: World): Promise<void> {
   await expect.poll(() => keepers(world, 'b'), SOON).toBe('0');
   const said = async () => (await world.sh('a', 'timeout 60 migrate recover')).out;
-  await expect.poll(said, SOON).toContain('keeper: lost on the target');
+  await expect.poll(said, SOON).toContain('keeper: ran on the target and was lost there');
   expect((await world.sh('a', 'migrate recover')).code).toBe(20);
   expect(await world.ask('a', 'migrate ls')).toMatch(/^keeper\s+l3\s+frozen/m);
   expect(await world.ask('b', 'migrate ls')).not.toContain('keeper');

@@ -126,8 +126,11 @@ static __attribute__((noreturn)) void work(void)
 			if (!let_go())
 				give_up();
 		}
-		if (let_go())
+		if (let_go()) {
+			/* Without it who comes later must think that somebody killed us. */
+			call3(SYS_open, "whole", O_CREAT_ | O_WRONLY_, 0600);
 			leave(0);
+		}
 	}
 }
 

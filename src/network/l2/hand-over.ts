@@ -72,30 +72,71 @@ export function handOver(netns: string, wire: Wire, relays: readonly Relay[]): v
   }
 }
 
+/**
+ * Undoes it, in the namespace that it was done in: the job goes on here after all. What is not
+ * there any more is fine. Throws KERNEL.
+ */
+export function takeBack(netns: string, { vias, relays }: HandedOver): void {
+  const space = openSpace(netns);
+  try {
+    space
+      .socket('route')
+      .send([
+        ...vias.flatMap(({ device, mac }) => changeMac(device, mac, space)),
+        ...relays.flatMap((relay) => leadNoMore(relay, space)),
+      ]);
+  } finally {
+    space.close();
+  }
+}
+
+/** What of a hand-over it takes to undo it. */
+export interface HandedOver {
+  readonly vias: Wire['vias'];
+  readonly relays: readonly Pick<Relay, 'speaker' | 'v4' | 'v6' | 'mac'>[];
+}
+
 /** An entry is named by its port; whose port that is, the kernel knows. */
 const anyBridge = 'master';
 
 function otherMac({ device, mac }: Wire['vias'][number], space: NetlinkSpace): readonly Request[] {
+  return changeMac(device, spareMac(mac), space);
+}
+
+function changeMac(device: string, mac: string, space: NetlinkSpace): readonly Request[] {
   const index = space.names.indexOf(device);
   const link = { name: device, kind: '', mtu: 0, txQueueLength: 0, up: true, group: 0 };
-  return changeLink({ ...link, mac: spareMac(mac) }, { index, link }, ['mac'], space.names);
+  return changeLink({ ...link, mac }, { index, link }, ['mac'], space.names);
 }
 
 /**
  * With a route of its own: without one nft's dup looks for the job's address instead (route.c,
  * rt_set_nexthop), and that question tells the neighbours the wrong MAC.
  */
-function leadTo({ speaker, mac, v4, v6 }: Relay, { names }: NetlinkSpace): Request[] {
+function leadTo(relay: Relay, { names }: NetlinkSpace): Request[] {
+  const { route, entries } = standIns(relay);
+  return [...routes.add(route, names), ...entries.flatMap((one) => neighbours.add(one, names))];
+}
+
+function leadNoMore(relay: Relay, { names }: NetlinkSpace): Request[] {
+  const { route, entries } = standIns(relay);
+  return [
+    ...entries.flatMap((one) => neighbours.remove(one, names)),
+    ...routes.remove(route, names),
+  ];
+}
+
+function standIns({ speaker, mac, v4, v6 }: Relay) {
   const { via: link, table = mainTable } = speaker;
   const route = {
     ...({ family: 4, type: 'unicast', destination: `${v4}/32`, link } as const),
     ...{ table, protocol: staticProtocol, scope: linkScope },
   };
-  return [
-    ...routes.add(route, names),
-    ...neighbours.add({ link, family: 4, address: v4, mac }, names),
-    ...neighbours.add({ link, family: 6, address: v6, mac }, names),
-  ];
+  const entries = [
+    { link, family: 4, address: v4, mac },
+    { link, family: 6, address: v6, mac },
+  ] as const;
+  return { route, entries };
 }
 
 /** Another locally administered address: the job's with its last bit turned. */

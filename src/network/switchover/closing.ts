@@ -1,6 +1,6 @@
 import { isIPv4 } from 'node:net';
 import type { HoldSpec } from './hold.ts';
-import { type LockSpec, lockTableOf } from './lock.ts';
+import { isRelayed, type LockSpec, lockTableOf } from './lock.ts';
 
 /** A connection that the job has closed and the kernel still brings to its end (tcp(7)). */
 export interface ClosingConnection {
@@ -27,7 +27,9 @@ export function closingRuleset(
   connections: readonly ClosingConnection[],
 ): string {
   const table = lockTableOf(lock);
-  const some = connections.slice(0, connectionsMax);
+  // Those that have most to lose first.
+  const sorted = [...connections].sort((one, other) => other.unackedBytes - one.unackedBytes);
+  const some = sorted.slice(0, connectionsMax);
   const lines = ([4, 6] as const).flatMap((family) => {
     const own = some.filter(({ peer }) => isIPv4(peer.address) === (family === 4));
     if (own.length === 0) return [];
@@ -36,10 +38,9 @@ export function closingRuleset(
     const key = `${ip} saddr . tcp sport . ${ip} daddr . tcp dport`;
     const arriving = `${key} { ${tuples.map((one) => `${one.peer} . ${one.own}`).join(', ')} }`;
     const leaving = `${key} { ${tuples.map((one) => `${one.own} . ${one.peer}`).join(', ')} }`;
-    const isRelayed = (lock.relays ?? []).some(({ v4, v6 }) => (family === 4 ? v4 : v6));
     return [
       ...(hold.devices.length === 0 ? [] : [`netdev ${table} in ${arriving}`]),
-      ...(isRelayed ? [`${ip} ${table} relay ${arriving}`] : []),
+      ...(isRelayed(lock, family) ? [`${ip} ${table} relay ${arriving}`] : []),
       `inet ${table} in ${arriving}`,
       `inet ${table} out ${leaving}`,
     ];

@@ -175,12 +175,12 @@ function muteSolicitation(address: string): string {
 }
 
 function relayTables(lock: LockSpec): string[] {
-  return (['ip', 'ip6'] as const).flatMap((family) => {
-    const rules = (lock.relays ?? []).flatMap((relay) => relayRule(family, relay, lock));
+  return ([4, 6] as const).flatMap((family) => {
+    const rules = relayRules(family, lock);
     if (rules.length === 0) return [];
     return [
       [
-        `table ${family} ${lockTableOf(lock)} {`,
+        `table ${family === 4 ? 'ip' : 'ip6'} ${lockTableOf(lock)} {`,
         '  chain relay {',
         '    type filter hook prerouting priority -350; policy accept;',
         ...rules,
@@ -189,6 +189,16 @@ function relayTables(lock: LockSpec): string[] {
       ].join('\n'),
     ];
   });
+}
+
+/** Whether a lock has a chain `relay` for packets of a family. */
+export function isRelayed(lock: LockSpec, family: 4 | 6): boolean {
+  return relayRules(family, lock).length > 0;
+}
+
+function relayRules(family: 4 | 6, lock: LockSpec): string[] {
+  const name = family === 4 ? 'ip' : 'ip6';
+  return (lock.relays ?? []).flatMap((relay) => relayRule(name, relay, lock));
 }
 
 /** Marked, so that the lock lets it out; the mark stays on this host. */
