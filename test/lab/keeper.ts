@@ -19,6 +19,8 @@ export interface Keeper {
 export interface KeeperWish {
   readonly name?: string;
   readonly address?: string;
+  /** `--l3` unless said. */
+  readonly network?: string;
   /** NAME=VALUE words of the program. */
   readonly options: string;
 }
@@ -28,7 +30,7 @@ const waitS = 120;
 
 /** Starts it on a host; resolves when all of its memory is filled. */
 export async function startKeeper(world: World, host: string, wish: KeeperWish): Promise<Keeper> {
-  const { name = 'keeper', address = KEEPER_ADDRESS, options } = wish;
+  const { name = 'keeper', address = KEEPER_ADDRESS, network = '--l3', options } = wish;
   const place = `/shared/${name}`;
   const program = '/shared/workloads/memory-keeper';
   await world.ask(
@@ -36,7 +38,7 @@ export async function startKeeper(world: World, host: string, wish: KeeperWish):
     `set -e
     [ -e ${program} ] || gcc -O2 -pthread -o ${program} ${program}.c
     rm -rf ${place}; mkdir ${place}
-    migrate run ${name} --l3 --ip ${address}/24 -- sh -c \
+    migrate run ${name} ${network} --ip ${address}/24 -- sh -c \
       '/shared/workloads/echo-server ${KEEPER_PORT} & exec ${program} ${place}/pid ${place}/verdict ${options}'
     ${untilThere(`${place}/pid`)} || { migrate logs ${name}; exit 1; }`,
   );

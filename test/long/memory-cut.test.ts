@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { expectPass, type Keeper, startKeeper } from '../lab/keeper.ts';
+import { KILL_AGENT, moveUntil } from '../lab/cut-moves.ts';
+import { expectPass, KEEPER_ADDRESS, type Keeper, startKeeper } from '../lab/keeper.ts';
 import { labCommand } from '../lab/machine.ts';
 import { makeWorld, type Running, tell, type World } from '../lab/world.ts';
 
-/** Slow enough that every phase lasts longer than the lab takes to cut. */
-const RATE = '--bandwidth 3M --compress none';
 const OPTIONS = 'size=48 dirty=2 threads=2';
 const SOON = { timeout: 60_000, interval: 1_000 };
 
@@ -71,6 +70,26 @@ describe('a network that fails while memory moves', () => {
     await expect.poll(() => stateOf(world, 'b'), SOON).toEqual(empty);
   });
 
+  test('and of kind l2: the copy has its own MAC again, and the neighbours know', async () => {
+    expectPass(await keeper.end('a'));
+    const network = '--l2 --bridge br0';
+    keeper = await startKeeper(world, 'a', { options: OPTIONS, network });
+    const links = 'migrate exec keeper ip -o link; migrate exec keeper ip route; ';
+    const own = `${links} migrate exec keeper ip neigh show nud permanent`;
+    const before = await world.ask('a', own);
+    const move = await moveUntil(world, 'post-copy', 'post-copy');
+    await lab('cut', 'a', 'b');
+    await endOf(move);
+    await lab('heal', 'a', 'b');
+    await expectLost(world, 'l2');
+    await world.ask('a', 'migrate recover keeper --lost resume');
+    expect(await world.ask('a', own)).toBe(before);
+    await world.ask('b', `ping -c 3 -i 0.5 -W 1 ${KEEPER_ADDRESS}`);
+    expectPass(await keeper.end('a'));
+    await expect.poll(() => stateOf(world, 'b'), SOON).toEqual(empty);
+    keeper = await startKeeper(world, 'a', { options: OPTIONS });
+  });
+
   test('and an agent that is killed in post-copy: the same', async () => {
     const move = await moveUntil(world, 'post-copy', 'post-copy');
     await world.ask('b', KILL_AGENT);
@@ -89,19 +108,6 @@ describe('a network that fails while memory moves', () => {
   });
 });
 
-/** Starts a slow move and lets it come to a phase. */
-async function moveUntil(world: World, mode: string, phase: string): Promise<Running> {
-  const move = world.start(
-    'a',
-    `echo $$ > /run/keeper-move.pid; exec migrate keeper b --mode ${mode} ${RATE} --json`,
-  );
-  for (;;) {
-    const line = JSON.parse(await move.line()) as { type: string; name?: string };
-    expect(line.type, JSON.stringify(line)).not.toMatch(/error|result/);
-    if (line.name === phase) return move;
-  }
-}
-
 interface Failure {
   readonly code: string;
   readonly exit: number;
@@ -114,12 +120,14 @@ async function endOf(move: Running): Promise<{ code: number; said: Failure }> {
 }
 
 /** The job was ended over there, never with a wrong page; its copy stands frozen and is told of. */
-async function expectLost(world: World): Promise<void> {
+async function expectLost(world: World, kind = 'l3'): Promise<void> {
   await expect.poll(() => keepers(world, 'b'), SOON).toBe('0');
   const said = async () => (await world.sh('a', 'timeout 60 migrate recover')).out;
   await expect.poll(said, SOON).toContain('keeper: ran on the target and was lost there');
   expect((await world.sh('a', 'migrate recover')).code).toBe(20);
-  expect(await world.ask('a', 'migrate ls')).toMatch(/^keeper\s+l3\s+frozen/m);
+  expect(await world.ask('a', 'migrate ls')).toMatch(
+    new RegExp(`^keeper\\s+${kind}\\s+frozen`, 'm'),
+  );
   expect(await world.ask('b', 'migrate ls')).not.toContain('keeper');
 }
 
@@ -140,17 +148,6 @@ function keepers(world: World, host: string): Promise<string> {
 async function recover(world: World, host: string): Promise<number> {
   return (await world.sh(host, 'timeout 60 migrate recover')).code;
 }
-
-/** The agent is the one that has the journal open. */
-const KILL_AGENT = `
-for file in /var/lib/migrate/journal/*.target.jsonl; do
-  for fd in /proc/[0-9]*/fd/*; do
-    if [ "$fd" -ef "$file" ]; then
-      pid=\${fd#/proc/}; kill -9 "\${pid%%/*}"; exit
-    fi
-  done
-done
-exit 1`;
 
 async function stateOf(world: World, host: string): Promise<unknown> {
   return JSON.parse(await world.ask(host, 'exec python3 /shared/workloads/host-state.py'));
