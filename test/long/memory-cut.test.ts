@@ -87,7 +87,6 @@ describe('a network that fails while memory moves', () => {
     await world.ask('b', `ping -c 3 -i 0.5 -W 1 ${KEEPER_ADDRESS}`);
     expectPass(await keeper.end('a'));
     await expect.poll(() => stateOf(world, 'b'), SOON).toEqual(empty);
-    keeper = await startKeeper(world, 'a', { options: OPTIONS });
   });
 
   test('and an agent that is killed in post-copy: the same', async () => {
