@@ -237,6 +237,8 @@ test('recover names the ways out of a job that post-copy lost, and passes on whi
   await runCli(['recover', 'db', '--lost', 'end'], { api });
   expect(heard).toEqual([undefined, 'end']);
   expect((await runCli(['recover', 'db', '--lost', 'never'], { api })).status).toBe(2);
+  // Nobody decides about jobs that he has not been told of.
+  expect((await runCli(['recover', '--lost', 'end'], { api })).status).toBe(2);
 });
 
 test('status filters by job', async () => {
